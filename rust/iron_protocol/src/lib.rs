@@ -1,0 +1,9 @@
+//! Ids, money and error codes that every part of iron-sdk agrees on.
+
+mod error;
+mod ids;
+mod money;
+
+pub use error::ErrorCode;
+pub use ids::RequestId;
+pub use money::{MoneyError, NanoUsd, Price, TokenCharge, charge};
