@@ -1,0 +1,20 @@
+//! Budgets: limits that calls reserve against before they are sent.
+//!
+//! A call reserves on every budget of its chain or on none, and at every instant `settled + held ≤ limit` holds for
+//! each of them. A reservation that would fit once calls in flight settle waits in arrival order; one that could
+//! never fit is refused at once.
+
+mod book;
+mod ledger;
+mod reservation;
+
+pub use ledger::{Budget, BudgetSnapshot, Ledger};
+pub use reservation::{Ask, Reservation, Sent};
+
+/// The lock and the counters of the ledger; under the `shuttle` feature, shuttle's, which explores interleavings.
+mod sync {
+    #[cfg(feature = "shuttle")]
+    pub(super) use shuttle::sync::{Arc, Mutex, MutexGuard};
+    #[cfg(not(feature = "shuttle"))]
+    pub(super) use std::sync::{Arc, Mutex, MutexGuard};
+}

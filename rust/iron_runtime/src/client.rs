@@ -1,0 +1,97 @@
+//! The client: one configuration, one pool of connections, one budget.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio_util::task::TaskTracker;
+
+use crate::Error;
+use crate::budget::{Budget, Ledger};
+use crate::call::{CallContext, ChatRequest, EmbedRequest, Reply};
+use crate::config::Config;
+use crate::limit::Limits;
+use crate::pipeline::{self, Engine};
+use crate::stream::ChatStream;
+use crate::upstream::Http;
+
+/// Makes governed calls. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Client(pub(crate) Arc<Engine>);
+
+impl Client {
+    /// A client whose budgets are kept in `ledger`, one for a process.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if TLS or the system's proxy settings cannot be set up.
+    pub fn new(config: Config, ledger: &Ledger) -> Result<Self, Error> {
+        let http = Http::new(&config.timeouts)?;
+        let budget = config.limit.map(|limit| Budget::new(ledger, "client", limit));
+        let limits = Limits::new(&config.limits);
+        Ok(Self(Arc::new(Engine {
+            config,
+            http,
+            limits,
+            ledger: ledger.clone(),
+            budget,
+            in_flight: TaskTracker::new(),
+            closed: AtomicBool::new(false),
+        })))
+    }
+
+    /// Ask for a chat completion.
+    ///
+    /// # Errors
+    /// [`Error`] names what the caller can do; a refusal by budget or limit has made no request.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the call: what was not sent is released, what was sent is settled.
+    pub async fn chat(&self, request: ChatRequest, context: CallContext) -> Result<Reply, Error> {
+        pipeline::chat(&self.0, request, context).await
+    }
+
+    /// Ask for a streamed chat completion; ready once the upstream has accepted it.
+    ///
+    /// # Errors
+    /// As [`Client::chat`].
+    ///
+    /// # Cancel safety
+    /// As [`Client::chat`]. The stream settles when it ends or is dropped.
+    pub async fn stream(&self, request: ChatRequest, context: CallContext) -> Result<ChatStream, Error> {
+        pipeline::stream(&self.0, request, context).await
+    }
+
+    /// Ask for embeddings.
+    ///
+    /// # Errors
+    /// As [`Client::chat`].
+    ///
+    /// # Cancel safety
+    /// As [`Client::chat`].
+    pub async fn embed(&self, request: EmbedRequest, context: CallContext) -> Result<Reply, Error> {
+        pipeline::embed(&self.0, request, context).await
+    }
+
+    /// The client's own budget, if it has a limit.
+    pub fn budget(&self) -> Option<&Budget> {
+        self.0.budget.as_ref()
+    }
+
+    /// Calls that have begun and not ended, open streams included.
+    pub fn in_flight(&self) -> usize {
+        self.0.in_flight.len()
+    }
+
+    /// Refuse every call from now on; calls in flight go on.
+    pub fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        self.0.in_flight.close();
+    }
+
+    /// Wait until no call is in flight; never, unless the client is closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn drained(&self) {
+        self.0.in_flight.wait().await;
+    }
+}

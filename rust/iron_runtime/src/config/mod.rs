@@ -1,0 +1,174 @@
+//! Settings as they are written in `iron.toml`, in the environment and in keyword arguments.
+
+mod load;
+mod secret;
+mod validate;
+
+use std::collections::BTreeMap;
+
+use iron_protocol::NanoUsd;
+use serde::Deserialize;
+
+pub use load::Sources;
+pub use secret::Secret;
+pub use validate::{Config, MaxTokensField};
+pub(crate) use validate::{Provider, RetryPolicy, Target, Timeouts, unknown};
+
+/// Everything that can be configured. Unknown keys are errors.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The model of calls that name none: an alias of `models`, or `provider/model`.
+    pub default_model: Option<String>,
+    /// What the client may spend.
+    pub budget: BudgetSettings,
+    /// How fast the client may call.
+    pub limits: LimitSettings,
+    /// How long things may take.
+    pub timeouts: TimeoutSettings,
+    /// How a failed request is tried again.
+    pub retry: RetrySettings,
+    /// Providers by name; `openai` is built in and may be changed here.
+    pub providers: BTreeMap<String, ProviderSettings>,
+    /// Routes by alias.
+    pub models: BTreeMap<String, RouteSettings>,
+    /// Prices by `provider/model`, beside and above the built-in ones.
+    pub prices: BTreeMap<String, PriceSettings>,
+}
+
+/// `[budget]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BudgetSettings {
+    /// The client's limit; without one only `iron.budget(...)` and per-call caps hold.
+    pub limit_usd: Option<NanoUsd>,
+    /// What to do with a model that has no known price.
+    pub unpriced: Unpriced,
+    /// The least that `max_tokens` is lowered to when the rest of a budget is small.
+    pub min_output_tokens: u32,
+}
+
+impl Default for BudgetSettings {
+    fn default() -> Self {
+        Self { limit_usd: None, unpriced: Unpriced::Refuse, min_output_tokens: 256 }
+    }
+}
+
+/// What to do with a model that has no known price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unpriced {
+    /// Refuse the call.
+    #[default]
+    Refuse,
+    /// Let it pass and count it as free.
+    Allow,
+}
+
+/// `[limits]`. Absent means unlimited.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSettings {
+    /// Requests admitted each minute.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens admitted each minute: the request's text at four bytes a token, and its `max_tokens`.
+    pub tokens_per_minute: Option<u32>,
+    /// Calls in flight at once.
+    pub concurrency: Option<u32>,
+    /// What a call does at a limit.
+    pub on_limit: OnLimit,
+}
+
+/// What a call does at a rate limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLimit {
+    /// Wait in order, up to the call's deadline.
+    #[default]
+    Wait,
+    /// Fail at once.
+    Fail,
+}
+
+/// `[timeouts]`, all in milliseconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimeoutSettings {
+    /// Opening a connection.
+    pub connect_ms: u64,
+    /// From the request to the first byte of the reply.
+    pub ttft_ms: u64,
+    /// Between two parts of a reply.
+    pub idle_ms: u64,
+    /// The whole call, waiting and retries included.
+    pub total_ms: u64,
+}
+
+impl Default for TimeoutSettings {
+    fn default() -> Self {
+        // 10 minutes in all is what the OpenAI and Anthropic SDKs allow; a reasoning model may think for minutes
+        // before its first byte.
+        Self { connect_ms: 5_000, ttft_ms: 300_000, idle_ms: 60_000, total_ms: 600_000 }
+    }
+}
+
+/// `[retry]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrySettings {
+    /// Requests sent to one upstream for one call, the first included.
+    pub max_attempts: u32,
+    /// Upper end of the first random wait.
+    pub initial_ms: u64,
+    /// Upper end of the longest random wait.
+    pub max_ms: u64,
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self { max_attempts: 3, initial_ms: 500, max_ms: 8_000 }
+    }
+}
+
+/// `[providers.NAME]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProviderSettings {
+    /// Where the API begins, for example `https://api.openai.com/v1`.
+    pub base_url: Option<String>,
+    /// The key itself. Prefer `api_key_env`.
+    pub api_key: Option<Secret>,
+    /// The environment variable that holds the key.
+    pub api_key_env: Option<String>,
+    /// Headers sent with each request.
+    pub headers: BTreeMap<String, Secret>,
+    /// The request field that bounds the output.
+    pub max_tokens_field: Option<MaxTokensField>,
+}
+
+/// `[models.ALIAS]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSettings {
+    /// `provider/model`, in the order to try them.
+    pub upstreams: Vec<String>,
+}
+
+/// `[prices."provider/model"]`, in US dollars per million tokens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceSettings {
+    /// Input.
+    pub input_usd: NanoUsd,
+    /// Cached input; `input_usd` when absent.
+    pub cached_input_usd: Option<NanoUsd>,
+    /// Input written to the provider's cache; `input_usd` when absent.
+    pub cache_write_usd: Option<NanoUsd>,
+    /// Output, reasoning included.
+    #[serde(default)]
+    pub output_usd: NanoUsd,
+    /// Input and output together, at most.
+    pub context_tokens: Option<u32>,
+    /// Output at most, each choice.
+    pub max_output_tokens: Option<u32>,
+}

@@ -1,0 +1,324 @@
+//! The validated configuration: what later code relies on without checking again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use iron_protocol::NanoUsd;
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::load::{Environment, nearest};
+use super::{LimitSettings, ProviderSettings, Secret, Settings, Sources, Unpriced};
+use crate::Error;
+use crate::pricing::{Catalog, ModelPrice};
+use crate::route::RouteTable;
+
+/// The name of the built-in provider.
+const OPENAI: &str = "openai";
+const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
+const OPENAI_KEY: &str = "OPENAI_API_KEY";
+/// The variable that OpenAI's own SDKs read.
+const OPENAI_BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
+
+/// Settings that have been checked against each other.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) default_model: Option<String>,
+    pub(crate) limit: Option<NanoUsd>,
+    pub(crate) min_output_tokens: u32,
+    pub(crate) limits: LimitSettings,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) routes: RouteTable,
+}
+
+/// The four timeouts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    pub(crate) connect: Duration,
+    pub(crate) first_byte: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) total: Duration,
+}
+
+/// How a failed request is tried again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RetryPolicy {
+    pub(crate) max_attempts: u32,
+    pub(crate) initial: Duration,
+    pub(crate) max: Duration,
+}
+
+/// The request field that bounds the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensField {
+    /// What most OpenAI-compatible vendors read.
+    MaxTokens,
+    /// What OpenAI reads; its reasoning models refuse the other.
+    MaxCompletionTokens,
+}
+
+impl MaxTokensField {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+        }
+    }
+}
+
+/// One provider, ready to be called.
+#[derive(Clone, Debug)]
+pub(crate) struct Provider {
+    pub(crate) chat_url: Url,
+    pub(crate) embeddings_url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) max_tokens_field: MaxTokensField,
+    /// What to do about a key that is needed and absent.
+    pub(crate) missing_key: Option<String>,
+}
+
+/// One model at one provider.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// `provider/model`.
+    pub(crate) name: Arc<str>,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) model: Arc<str>,
+    /// `None` only where unpriced models are allowed.
+    pub(crate) price: Option<Arc<ModelPrice>>,
+}
+
+impl Config {
+    /// Read settings and check them.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names the place, what is wrong, and what would be right.
+    pub fn load(sources: &Sources) -> Result<Self, Error> {
+        let (settings, environment) = sources.read()?;
+        Self::validate(settings, &environment)
+    }
+
+    /// The model of calls that name none.
+    pub fn default_model(&self) -> Option<&str> {
+        self.default_model.as_deref()
+    }
+
+    /// What to do about a key that `model` needs and its provider lacks; `None` if it can be called.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the model is not known or has no price.
+    pub fn missing_key(&self, model: &str) -> Result<Option<String>, Error> {
+        let route = self.routes.resolve(model)?;
+        Ok(route.first().and_then(|target| target.provider.missing_key.clone()))
+    }
+
+    fn validate(settings: Settings, environment: &Environment) -> Result<Self, Error> {
+        let limit = settings.budget.limit_usd;
+        if limit.is_some_and(|limit| limit < NanoUsd::ZERO) {
+            return Err(Error::config("budget.limit_usd is negative: a limit is zero or more US dollars"));
+        }
+        positive("budget.min_output_tokens", u64::from(settings.budget.min_output_tokens))?;
+        let limits = [
+            ("limits.requests_per_minute", settings.limits.requests_per_minute),
+            ("limits.tokens_per_minute", settings.limits.tokens_per_minute),
+            ("limits.concurrency", settings.limits.concurrency),
+        ];
+        for (key, limit) in limits {
+            positive(key, u64::from(limit.unwrap_or(1)))?;
+        }
+        let timeouts = timeouts(&settings)?;
+        let retry = retry(&settings)?;
+        let providers = providers(settings.providers, environment)?;
+        let catalog = Catalog::with_prices(&settings.prices)?;
+        let routes = RouteTable::new(
+            providers,
+            catalog,
+            settings.budget.unpriced == Unpriced::Allow,
+            settings.models,
+        )?;
+        if let Some(model) = &settings.default_model {
+            routes.resolve(model)?;
+        }
+        Ok(Self {
+            default_model: settings.default_model,
+            limit,
+            min_output_tokens: settings.budget.min_output_tokens,
+            limits: settings.limits,
+            timeouts,
+            retry,
+            routes,
+        })
+    }
+}
+
+fn positive(key: &str, value: u64) -> Result<u64, Error> {
+    if value == 0 { Err(Error::config(format!("{key} is 0: it must be at least 1"))) } else { Ok(value) }
+}
+
+fn timeouts(settings: &Settings) -> Result<Timeouts, Error> {
+    let millis = |key, value| positive(key, value).map(Duration::from_millis);
+    let timeouts = &settings.timeouts;
+    Ok(Timeouts {
+        connect: millis("timeouts.connect_ms", timeouts.connect_ms)?,
+        first_byte: millis("timeouts.ttft_ms", timeouts.ttft_ms)?,
+        idle: millis("timeouts.idle_ms", timeouts.idle_ms)?,
+        total: millis("timeouts.total_ms", timeouts.total_ms)?,
+    })
+}
+
+fn retry(settings: &Settings) -> Result<RetryPolicy, Error> {
+    let retry = &settings.retry;
+    positive("retry.max_attempts", u64::from(retry.max_attempts))?;
+    if retry.initial_ms > retry.max_ms {
+        return Err(Error::config("retry.initial_ms is larger than retry.max_ms"));
+    }
+    Ok(RetryPolicy {
+        max_attempts: retry.max_attempts,
+        initial: Duration::from_millis(retry.initial_ms),
+        max: Duration::from_millis(retry.max_ms),
+    })
+}
+
+fn providers(
+    mut settings: BTreeMap<String, ProviderSettings>,
+    environment: &Environment,
+) -> Result<BTreeMap<String, Arc<Provider>>, Error> {
+    settings.entry(OPENAI.to_owned()).or_default();
+    settings
+        .into_iter()
+        .map(|(name, settings)| {
+            let provider = provider(&name, settings, environment)?;
+            Ok((name, Arc::new(provider)))
+        })
+        .collect()
+}
+
+fn provider(name: &str, settings: ProviderSettings, environment: &Environment) -> Result<Provider, Error> {
+    if name.is_empty() || name.contains('/') {
+        return Err(Error::config(format!(
+            "providers.{name:?}: a provider's name is not empty and has no slash"
+        )));
+    }
+    let built_in = name == OPENAI;
+    let base_url = settings
+        .base_url
+        .or_else(|| environment.get(OPENAI_BASE_URL_VARIABLE).filter(|_| built_in).cloned())
+        .or_else(|| built_in.then(|| OPENAI_BASE_URL.to_owned()))
+        .ok_or_else(|| Error::config(format!("providers.{name} needs base_url, where its API begins")))?;
+    let variable = settings.api_key_env.or_else(|| built_in.then(|| OPENAI_KEY.to_owned()));
+    let from_environment =
+        || environment.get(variable.as_ref()?).filter(|key| !key.is_empty()).map(Secret::new);
+    let key = settings.api_key.or_else(from_environment);
+    let missing_key = match (&key, variable) {
+        (None, Some(variable)) => Some(format!(
+            "provider {name:?} has no key: set {variable}, or providers.{name}.api_key in the configuration"
+        )),
+        _ => None,
+    };
+    Ok(Provider {
+        chat_url: endpoint(name, &base_url, "chat/completions")?,
+        embeddings_url: endpoint(name, &base_url, "embeddings")?,
+        headers: headers(name, key.as_ref(), &settings.headers)?,
+        max_tokens_field: settings.max_tokens_field.unwrap_or(if built_in {
+            MaxTokensField::MaxCompletionTokens
+        } else {
+            MaxTokensField::MaxTokens
+        }),
+        missing_key,
+    })
+}
+
+fn endpoint(name: &str, base_url: &str, path: &str) -> Result<Url, Error> {
+    let wrong = |why: &str| {
+        Error::config(format!("providers.{name}.base_url {why}: write it like \"{OPENAI_BASE_URL}\""))
+    };
+    let url = Url::parse(&format!("{}/{path}", base_url.trim_end_matches('/')))
+        .map_err(|_| wrong("is not a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("is neither http nor https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        // It would show up in errors; keys belong in api_key or headers.
+        return Err(wrong("holds a user name or password"));
+    }
+    Ok(url)
+}
+
+fn headers(name: &str, key: Option<&Secret>, given: &BTreeMap<String, Secret>) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = key {
+        headers.insert(
+            AUTHORIZATION,
+            hidden(&format!("Bearer {}", key.reveal()), || format!("providers.{name}.api_key"))?,
+        );
+    }
+    for (header, value) in given {
+        let place = || format!("providers.{name}.headers.{header}");
+        let header = HeaderName::try_from(header.as_str())
+            .map_err(|_| Error::config(format!("{}: not a header name", place())))?;
+        headers.insert(header, hidden(value.reveal(), place)?);
+    }
+    Ok(headers)
+}
+
+fn hidden(value: &str, place: impl Fn() -> String) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
+        Error::config(format!(
+            "{}: has characters that a header cannot carry (a line break, perhaps)",
+            place()
+        ))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The message for a name that is not known, with the nearest one that is.
+pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    match nearest(name, known) {
+        Some(known) => format!("unknown {what} {name:?}: did you mean {known:?}?"),
+        None => format!("unknown {what} {name:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: &str) -> Result<Config, String> {
+        let sources = Sources { overrides: Some(json.into()), ..Sources::default() };
+        Config::load(&sources).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn wrong_settings_say_what_and_where() {
+        for (json, expected) in [
+            (r#"{"budget": {"limit_usd": "-1"}}"#, "budget.limit_usd is negative"),
+            (r#"{"limits": {"concurrency": 0}}"#, "limits.concurrency is 0"),
+            (r#"{"timeouts": {"idle_ms": 0}}"#, "timeouts.idle_ms is 0"),
+            (r#"{"retry": {"initial_ms": 9, "max_ms": 8}}"#, "retry.initial_ms is larger"),
+            (r#"{"providers": {"x": {}}}"#, "providers.x needs base_url"),
+            (r#"{"providers": {"x": {"base_url": "ftp://x"}}}"#, "neither http nor https"),
+            (r#"{"providers": {"x": {"base_url": "http://u:p@x"}}}"#, "user name or password"),
+            (r#"{"providers": {"openai": {"api_key": "a\nb"}}}"#, "providers.openai.api_key: has characters"),
+            (r#"{"models": {"fast": {"upstreams": []}}}"#, "models.fast.upstreams is empty"),
+            (r#"{"models": {"fast": {"upstreams": ["opnai/gpt-5-mini"]}}}"#, "did you mean \"openai\""),
+            (r#"{"default_model": "openai/gpt-5-mni"}"#, "gpt-5-mini"),
+        ] {
+            let error = config(json).unwrap_err();
+            assert!(error.contains(expected), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let json =
+            r#"{"providers": {"openai": {"api_key": "sk-visible", "headers": {"x-key": "also-visible"}}}}"#;
+        let shown = format!("{:?}", config(json).unwrap());
+        assert!(!shown.contains("visible"), "{shown}");
+    }
+}

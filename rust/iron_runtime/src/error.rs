@@ -1,0 +1,165 @@
+//! What can go wrong with a call, named for what its caller can do.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use iron_protocol::{ErrorCode, NanoUsd};
+
+/// A boxed cause, kept for the chain and never formatted into a message.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The error of every operation in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Wrong configuration or arguments.
+    #[error("{message}")]
+    Config {
+        /// What is wrong, where, and what would be right.
+        message: String,
+    },
+    /// A budget refused the call.
+    #[error(transparent)]
+    BudgetExceeded(Box<BudgetExceeded>),
+    /// A rate limit refused the call.
+    #[error("{message}")]
+    RateLimited {
+        /// Which limit, and what to do.
+        message: String,
+        /// When to try again, where known.
+        retry_after: Option<Duration>,
+        /// The upstream whose limit it is; `None` for a limit of our own.
+        upstream: Option<String>,
+        /// The upstream's quota is used up: waiting does not help.
+        out_of_quota: bool,
+    },
+    /// The provider did not answer in time.
+    #[error("{upstream} timed out: {phase} took longer than {after_ms} ms")]
+    UpstreamTimeout {
+        /// The upstream.
+        upstream: String,
+        /// What took too long.
+        phase: TimeoutPhase,
+        /// The bound that passed.
+        after_ms: u64,
+    },
+    /// The provider could not be reached, or the connection broke.
+    #[error("{upstream}: {what}")]
+    UpstreamConnection {
+        /// The upstream.
+        upstream: String,
+        /// What broke.
+        what: &'static str,
+        /// The cause below.
+        #[source]
+        source: Option<Cause>,
+    },
+    /// The provider answered with an error status, or with a body that is not a reply.
+    #[error("{upstream} answered {status}: {message}")]
+    UpstreamStatus {
+        /// The upstream.
+        upstream: String,
+        /// The HTTP status.
+        status: u16,
+        /// The provider's own message, or what is wrong with its body.
+        message: String,
+        /// The provider's own body, at most 64 KiB of it.
+        body: Bytes,
+    },
+    /// Every upstream of a route failed.
+    #[error("no upstream of {route:?} answered: {}", failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    NoUpstream {
+        /// The upstreams of the route, in order.
+        route: String,
+        /// The failure of each upstream in the order tried.
+        failures: Vec<Error>,
+    },
+    /// The client is closed, or the runtime is stopping.
+    #[error("the client is closed: make a new one")]
+    Closed,
+    /// A fault of ours.
+    #[error("internal error: {message}; please report it")]
+    Internal {
+        /// What broke.
+        message: String,
+    },
+}
+
+/// A budget's refusal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "budget {budget:?} cannot pay for the call: estimate {estimate} USD, limit {limit}, settled {settled}, held by calls in flight {held}{}",
+    if *waited { " (waited up to the call's deadline for them)" } else { "" }
+)]
+pub struct BudgetExceeded {
+    /// The budget that refused.
+    pub budget: String,
+    /// Its limit.
+    pub limit: NanoUsd,
+    /// What calls have cost so far.
+    pub settled: NanoUsd,
+    /// What calls in flight may still cost.
+    pub held: NanoUsd,
+    /// The least that the call would have reserved.
+    pub estimate: NanoUsd,
+    /// Whether the call could have fitted, but not before its deadline.
+    pub waited: bool,
+}
+
+/// Which of the four timeouts passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TimeoutPhase {
+    /// Opening a connection.
+    Connect,
+    /// Waiting for the first byte of the reply.
+    FirstByte,
+    /// Waiting for the next part of the reply.
+    Idle,
+    /// The whole call.
+    Total,
+}
+
+impl std::fmt::Display for TimeoutPhase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting",
+            Self::FirstByte => "the first byte",
+            Self::Idle => "the next part of the reply",
+            Self::Total => "the whole call",
+        })
+    }
+}
+
+impl Error {
+    /// A wrong setting or argument.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::Config { message: message.into() }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Config { .. } => ErrorCode::Config,
+            Self::BudgetExceeded(_) => ErrorCode::BudgetExceeded,
+            Self::RateLimited { .. } => ErrorCode::RateLimited,
+            Self::UpstreamTimeout { .. } => ErrorCode::UpstreamTimeout,
+            Self::UpstreamConnection { .. } => ErrorCode::UpstreamConnection,
+            Self::UpstreamStatus { .. } => ErrorCode::UpstreamStatus,
+            Self::NoUpstream { .. } => ErrorCode::NoUpstream,
+            Self::Closed => ErrorCode::Closed,
+            Self::Internal { .. } => ErrorCode::Internal,
+        }
+    }
+
+    /// Whether the same call may succeed later, unchanged.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::BudgetExceeded(refusal) => refusal.waited,
+            Self::RateLimited { out_of_quota, .. } => !out_of_quota,
+            Self::UpstreamTimeout { .. } | Self::UpstreamConnection { .. } => true,
+            Self::UpstreamStatus { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..=599),
+            Self::NoUpstream { failures, .. } => failures.iter().any(Self::retryable),
+            Self::Config { .. } | Self::Closed | Self::Internal { .. } => false,
+        }
+    }
+}

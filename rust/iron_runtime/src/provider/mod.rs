@@ -1,0 +1,3 @@
+//! Wire formats: one module each.
+
+pub(crate) mod openai;

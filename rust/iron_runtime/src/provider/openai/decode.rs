@@ -1,0 +1,225 @@
+//! Replies from JSON, as far as governing them needs.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use crate::call::Usage;
+use crate::pricing::Tier;
+
+/// No model has a context of a billion tokens: a count beyond it is a fault, not a bill.
+const MOST_TOKENS: u64 = 1_000_000_000;
+
+/// What settling a reply needs to know.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReplyFacts {
+    /// `None` if the provider told none, or none that can be true.
+    pub(crate) usage: Option<Usage>,
+    pub(crate) tier: Option<Tier>,
+}
+
+/// What an error body says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) message: Option<String>,
+    pub(crate) out_of_quota: bool,
+}
+
+#[derive(Deserialize)]
+struct ReplyBody<'a> {
+    #[serde(borrow, default)]
+    choices: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<Name<'a>>,
+}
+
+/// A short text; `Cow` within `Option` borrows only behind a type of its own.
+#[derive(Deserialize)]
+pub(super) struct Name<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+#[derive(Deserialize)]
+struct UsageBody {
+    #[serde(default)]
+    prompt_tokens: u64,
+    #[serde(default)]
+    completion_tokens: u64,
+    prompt_tokens_details: Option<InputDetails>,
+    completion_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Deserialize)]
+struct InputDetails {
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct OutputDetails {
+    reasoning_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: ErrorField,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ErrorField {
+    Full { message: Option<String>, code: Option<serde_json::Value>, r#type: Option<String> },
+    Text(String),
+    Other(IgnoredAny),
+}
+
+/// Read a chat or embeddings reply.
+///
+/// # Errors
+/// What is wrong with the body, as a sentence without its content.
+pub(crate) fn reply_facts(body: &[u8]) -> Result<ReplyFacts, String> {
+    let reply: ReplyBody<'_> = serde_json::from_slice(body).map_err(|error| {
+        format!("its body is not a JSON object ({} at byte {})", kind(&error), error.column())
+    })?;
+    if let Some(told) = reply.error.and_then(|value| read_error(value.get())) {
+        return Err(told.message.unwrap_or_else(|| "an error without a message".to_owned()));
+    }
+    // An empty object, or somebody else's: no list of choices or vectors.
+    if !reply.choices.or(reply.data).is_some_and(|list| list.get().starts_with('[')) {
+        return Err("its body has neither choices nor data".to_owned());
+    }
+    Ok(ReplyFacts { usage: reply.usage.and_then(usage), tier: tier(reply.service_tier.as_ref()) })
+}
+
+pub(super) fn tier(name: Option<&Name<'_>>) -> Option<Tier> {
+    name.and_then(|name| Tier::from_name(&name.0))
+}
+
+/// What a provider says it counted, if it can be true.
+pub(super) fn usage(value: &RawValue) -> Option<Usage> {
+    let body: Option<UsageBody> = serde_json::from_str(value.get()).ok()?;
+    let body = body?;
+    let input = body.prompt_tokens_details.as_ref();
+    let usage = Usage {
+        input_tokens: body.prompt_tokens,
+        cached_input_tokens: input.and_then(|details| details.cached_tokens).unwrap_or(0),
+        cache_write_tokens: input.and_then(|details| details.cache_write_tokens).unwrap_or(0),
+        output_tokens: body.completion_tokens,
+        reasoning_tokens: body
+            .completion_tokens_details
+            .and_then(|details| details.reasoning_tokens)
+            .unwrap_or(0),
+    };
+    // Nothing is never what a call used: such counts come from servers that do not count.
+    let nothing = usage.input_tokens == 0 && usage.output_tokens == 0;
+    let absurd = usage.input_tokens > MOST_TOKENS || usage.output_tokens > MOST_TOKENS;
+    (!nothing && !absurd).then_some(usage)
+}
+
+/// Read the body of an error status.
+pub(crate) fn error(body: &[u8]) -> Told {
+    match std::str::from_utf8(body).ok().and_then(read_error_body) {
+        Some(told) => told,
+        None if body.is_empty() => Told { message: Some("an empty body".to_owned()), out_of_quota: false },
+        // A proxy's error page, perhaps; the body itself is kept in the error.
+        None => Told { message: Some("a body that is no OpenAI error".to_owned()), out_of_quota: false },
+    }
+}
+
+fn read_error_body(body: &str) -> Option<Told> {
+    let body: ErrorBody = serde_json::from_str(body).ok()?;
+    told(body.error)
+}
+
+pub(super) fn read_error(value: &str) -> Option<Told> {
+    serde_json::from_str::<Option<ErrorField>>(value).ok().flatten().and_then(told)
+}
+
+fn told(field: ErrorField) -> Option<Told> {
+    /// The code that OpenAI gives when an account has no credit left.
+    const OUT_OF_QUOTA: &str = "insufficient_quota";
+    match field {
+        ErrorField::Full { message, code, r#type } => {
+            let out_of_quota = code.as_ref().and_then(|code| code.as_str()) == Some(OUT_OF_QUOTA)
+                || r#type.as_deref() == Some(OUT_OF_QUOTA);
+            Some(Told { message, out_of_quota })
+        }
+        ErrorField::Text(message) => Some(Told { message: Some(message), out_of_quota: false }),
+        ErrorField::Other(_) => None,
+    }
+}
+
+/// Why JSON could not be read, without quoting it.
+pub(super) fn kind(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Syntax => "it is malformed",
+        serde_json::error::Category::Data | serde_json::error::Category::Io => "it has another shape",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_usage_with_its_details() {
+        let body = br#"{"id":"x","choices":[],"service_tier":"priority","usage":{"prompt_tokens":9,"completion_tokens":12,
+            "total_tokens":21,"prompt_tokens_details":{"cached_tokens":4,"audio_tokens":0},
+            "completion_tokens_details":{"reasoning_tokens":7}}}"#;
+        let facts = reply_facts(body).unwrap();
+        assert_eq!(facts.tier, Some(Tier::Priority));
+        let usage = facts.usage.unwrap();
+        assert_eq!((usage.input_tokens, usage.cached_input_tokens), (9, 4));
+        assert_eq!((usage.output_tokens, usage.reasoning_tokens), (12, 7));
+    }
+
+    #[test]
+    fn usage_that_cannot_be_true_is_no_usage() {
+        for usage in [
+            "null",
+            "{}",
+            r#"{"prompt_tokens":-1,"completion_tokens":2}"#,
+            r#"{"prompt_tokens":0,"completion_tokens":0}"#,
+            r#"{"prompt_tokens":1e30,"completion_tokens":2}"#,
+            r#"{"prompt_tokens":5000000000,"completion_tokens":2}"#,
+            r#"{"prompt_tokens":"9","completion_tokens":2}"#,
+        ] {
+            let body = format!(r#"{{"choices":[],"usage":{usage}}}"#);
+            assert_eq!(reply_facts(body.as_bytes()).unwrap().usage, None, "{usage}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_not_taken_for_one() {
+        for (body, expected) in [
+            ("", "ends too early"),
+            ("{\"choices\":[{", "ends too early"),
+            ("<html>", "malformed"),
+            ("{}", "neither choices nor data"),
+            ("{\"choices\":null}", "neither choices nor data"),
+            (r#"{"error":{"message":"no such model","code":404}}"#, "no such model"),
+            (r#"{"error":"broken"}"#, "broken"),
+        ] {
+            assert!(reply_facts(body.as_bytes()).unwrap_err().contains(expected), "{body}");
+        }
+        assert!(reply_facts(br#"{"error":null,"choices":[]}"#).is_ok());
+    }
+
+    #[test]
+    fn an_error_body_tells_its_message_and_whether_the_quota_is_used_up() {
+        let told = error(br#"{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#);
+        assert_eq!(told, Told { message: Some("slow down".into()), out_of_quota: false });
+        assert!(
+            error(br#"{"error":{"message":"pay","type":"insufficient_quota","code":"insufficient_quota"}}"#)
+                .out_of_quota
+        );
+        assert_eq!(error(b"<html>secret</html>").message.unwrap(), "a body that is no OpenAI error");
+    }
+}

@@ -1,0 +1,124 @@
+//! The table from a model's name to its upstreams.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::Error;
+use crate::config::{Provider, RouteSettings, Target, unknown};
+use crate::pricing::Catalog;
+
+/// Resolved names kept; beyond it a name is resolved anew, so that made-up names cannot fill the memory.
+const MOST_RESOLVED: usize = 1_024;
+
+/// The upstreams of a model in the order to try them; never empty.
+pub(crate) type Route = Arc<[Target]>;
+
+/// Aliases and providers, and the routes resolved from them so far.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteTable(Arc<Table>);
+
+#[derive(Debug)]
+struct Table {
+    providers: BTreeMap<String, Arc<Provider>>,
+    catalog: Catalog,
+    allow_unpriced: bool,
+    aliases: HashMap<String, Route>,
+    resolved: RwLock<HashMap<String, Route>>,
+}
+
+impl RouteTable {
+    /// Resolve every alias.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an alias that names no upstream, or one that is not known or has no price.
+    pub(crate) fn new(
+        providers: BTreeMap<String, Arc<Provider>>,
+        catalog: Catalog,
+        allow_unpriced: bool,
+        models: BTreeMap<String, RouteSettings>,
+    ) -> Result<Self, Error> {
+        let mut table = Table {
+            providers,
+            catalog,
+            allow_unpriced,
+            aliases: HashMap::with_capacity(models.len()),
+            resolved: RwLock::new(HashMap::new()),
+        };
+        for (alias, route) in models {
+            if alias.contains('/') || alias.is_empty() {
+                return Err(Error::config(format!(
+                    "models.{alias:?}: an alias is not empty and has no slash"
+                )));
+            }
+            if route.upstreams.is_empty() {
+                return Err(Error::config(format!(
+                    "models.{alias}.upstreams is empty: name at least one upstream"
+                )));
+            }
+            let targets = route.upstreams.iter().map(|name| table.target(name));
+            let targets = targets
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| Error::config(format!("models.{alias}.upstreams: {error}")))?;
+            table.aliases.insert(alias, targets.into());
+        }
+        Ok(Self(Arc::new(table)))
+    }
+
+    /// The route of an alias or of `provider/model`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the name is not known or the model has no price.
+    pub(crate) fn resolve(&self, model: &str) -> Result<Route, Error> {
+        if let Some(route) = self.0.aliases.get(model) {
+            return Ok(route.clone());
+        }
+        let resolved = self.0.resolved.read().unwrap_or_else(PoisonError::into_inner).get(model).cloned();
+        if let Some(route) = resolved {
+            return Ok(route);
+        }
+        let route: Route = Arc::from([self.0.target(model)?]);
+        let mut resolved = self.0.resolved.write().unwrap_or_else(PoisonError::into_inner);
+        if resolved.len() < MOST_RESOLVED {
+            resolved.insert(model.to_owned(), route.clone());
+        }
+        Ok(route)
+    }
+}
+
+impl Table {
+    fn target(&self, name: &str) -> Result<Target, Error> {
+        let Some((provider, model)) = name.split_once('/').filter(|(_, model)| !model.is_empty()) else {
+            return Err(self.not_a_name(name));
+        };
+        let Some(known) = self.providers.get(provider) else {
+            let message = unknown("provider", provider, self.providers.keys().map(String::as_str));
+            return Err(Error::config(format!(
+                "model {name:?}: {message}; add [providers.{provider}] with its base_url"
+            )));
+        };
+        let price = self.catalog.get(name)?;
+        if price.is_none() && !self.allow_unpriced {
+            let message = unknown("model", name, self.catalog.names()?);
+            return Err(Error::config(format!(
+                "{message}; no price is known for it: add [prices.{name:?}], or set budget.unpriced = \"allow\""
+            )));
+        }
+        Ok(Target { name: name.into(), provider: known.clone(), model: model.into(), price })
+    }
+
+    /// A name that is neither an alias nor `provider/model`.
+    fn not_a_name(&self, name: &str) -> Error {
+        if name.is_empty() {
+            return Error::config("the model is empty: write \"provider/model\", or an alias from [models]");
+        }
+        let with_provider = self.providers.keys().map(|provider| format!("{provider}/{name}"));
+        let known = with_provider.clone().find(|full| matches!(self.catalog.get(full), Ok(Some(_))));
+        match known {
+            Some(full) => Error::config(format!("unknown model {name:?}: did you mean {full:?}?")),
+            None => Error::config(format!(
+                "{}: write \"provider/model\", or an alias from [models]",
+                unknown("model", name, self.aliases.keys().map(String::as_str))
+            )),
+        }
+    }
+}

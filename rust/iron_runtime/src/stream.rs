@@ -1,0 +1,223 @@
+//! A streamed reply: events as they come, settled when it ends or is dropped.
+
+use bytes::Bytes;
+use iron_protocol::RequestId;
+
+use crate::Error;
+use crate::call::{ChatRequest, Chunk, Reply, Text, Usage};
+use crate::limit::Slot;
+use crate::pipeline::{Call, Open};
+use crate::provider::openai::{Assembly, Event, ReplyFacts, event};
+use crate::upstream::{EventDecoder, Exchange};
+
+/// A chat completion on its way in.
+///
+/// It holds the call's slot and reservation. Dropped before its end it is settled: with the usage if that has come, by
+/// count if every choice has ended, and otherwise at the whole reservation, because what the provider goes on to
+/// generate before it notices is unknown.
+pub struct ChatStream {
+    call: Call,
+    /// Given up when the stream ends, so that the next call need not wait for the reader.
+    slot: Option<Slot>,
+    open: Option<Open>,
+    /// What is left of a complete reply: the end of its body.
+    ending: Option<Exchange>,
+    upstream: std::sync::Arc<str>,
+    decoder: EventDecoder,
+    assembly: Assembly,
+    choices: u32,
+    /// The caller asked for the usage event; otherwise it is ours alone.
+    shows_usage: bool,
+    facts: ReplyFacts,
+    usage: Usage,
+    events: Vec<Bytes>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    Complete,
+    Failed,
+}
+
+impl ChatStream {
+    pub(crate) fn new(call: Call, slot: Slot, open: Open, request: &ChatRequest) -> Self {
+        let shows_usage = request.param("stream_options").is_some_and(|options| {
+            let options: Result<serde_json::Value, _> = serde_json::from_str(options.as_str());
+            options.is_ok_and(|options| options["include_usage"] == true)
+        });
+        Self {
+            call,
+            slot: Some(slot),
+            upstream: open.target.name.clone(),
+            open: Some(open),
+            ending: None,
+            decoder: EventDecoder::default(),
+            assembly: Assembly::default(),
+            choices: request.n.unwrap_or(1),
+            shows_usage,
+            facts: ReplyFacts::default(),
+            usage: Usage::default(),
+            events: Vec::new(),
+            state: State::Running,
+        }
+    }
+
+    /// The call's id.
+    pub fn request_id(&self) -> RequestId {
+        self.call.request_id()
+    }
+
+    /// All chunks that have arrived, at least one; `None` once the reply is complete.
+    ///
+    /// # Errors
+    /// [`Error::UpstreamConnection`], [`Error::UpstreamTimeout`] or [`Error::UpstreamStatus`] if the reply broke off
+    /// or is malformed; what came before it is not the whole reply. After an error the stream gives `None`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no chunk.
+    pub async fn next_batch(&mut self) -> Option<Result<Vec<Chunk>, Error>> {
+        while self.state == State::Running {
+            let Some(open) = &mut self.open else { break };
+            let mut chunks = Vec::new();
+            let outcome = match open.exchange.piece().await {
+                Ok(Some(piece)) => match self.decoder.feed(piece, &mut self.events) {
+                    Ok(()) => self.take_events(&mut chunks),
+                    Err(_) => Err(self.malformed("an event of the stream has no end")),
+                },
+                Ok(None) => {
+                    self.decoder.finish(&mut self.events);
+                    self.take_events(&mut chunks).and_then(|()| self.end_of_body())
+                }
+                Err(failure) => Err(failure.error),
+            };
+            if let Err(error) = outcome {
+                self.end(State::Failed);
+                return Some(Err(error));
+            }
+            if !chunks.is_empty() {
+                return Some(Ok(chunks));
+            }
+        }
+        if let Some(ending) = self.ending.take() {
+            ending.drain().await;
+        }
+        None
+    }
+
+    /// Read what is left and give the whole reply, in the form of a plain call's.
+    ///
+    /// # Errors
+    /// As [`ChatStream::next_batch`]; also if the stream had failed before.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing; it can be called again.
+    pub async fn reply(&mut self) -> Result<Reply, Error> {
+        while let Some(batch) = self.next_batch().await {
+            batch?;
+        }
+        if self.state == State::Failed {
+            return Err(self.broken("the stream has failed before"));
+        }
+        Ok(Reply { report: self.call.report(self.usage, self.upstream.clone()), body: self.assembly.body() })
+    }
+
+    fn take_events(&mut self, chunks: &mut Vec<Chunk>) -> Result<(), Error> {
+        for data in std::mem::take(&mut self.events) {
+            if self.state != State::Running {
+                break;
+            }
+            match event(&data) {
+                Ok(Event::Done) => self.done()?,
+                Ok(Event::Chunk { deltas, usage, tier }) => {
+                    self.facts.tier = tier.or(self.facts.tier);
+                    if usage.is_some() {
+                        self.facts.usage = usage;
+                        self.assembly.add_usage(&data);
+                    }
+                    if deltas.is_empty() && (usage.is_none() || self.shows_usage) {
+                        chunks.push(Chunk {
+                            data: data.clone(),
+                            text: Text::new(),
+                            index: 0,
+                            finish_reason: None,
+                        });
+                    }
+                    for delta in deltas {
+                        self.assembly.add(&data, &delta);
+                        let (index, finish_reason) = (delta.index, delta.finish_reason);
+                        chunks.push(Chunk { data: data.clone(), text: delta.text, index, finish_reason });
+                    }
+                }
+                Err(message) => return Err(self.malformed(&message)),
+            }
+        }
+        Ok(())
+    }
+
+    /// `[DONE]` came.
+    fn done(&mut self) -> Result<(), Error> {
+        if self.assembly.finished(self.choices) {
+            self.end(State::Complete);
+            return Ok(());
+        }
+        Err(self.malformed("the stream was ended before every choice had a finish_reason"))
+    }
+
+    /// The body ended. Some vendors send no `[DONE]`: a reply whose choices have all ended is whole without it.
+    fn end_of_body(&mut self) -> Result<(), Error> {
+        if self.state != State::Running {
+            return Ok(());
+        }
+        if self.assembly.finished(self.choices) {
+            self.end(State::Complete);
+            return Ok(());
+        }
+        Err(self.broken("the stream ended before the reply was complete"))
+    }
+
+    fn end(&mut self, state: State) {
+        self.state = state;
+        self.settle();
+        self.slot = None;
+    }
+
+    /// Settle once.
+    fn settle(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        self.call.streamed(open.sent_at);
+        let finished = self.assembly.finished(self.choices);
+        let counted = if finished { open.bound.counted(self.assembly.most_tokens()) } else { None };
+        self.usage = self.call.settle(open.reservation, &open.target, &self.facts, counted);
+        if self.state == State::Complete {
+            self.ending = Some(open.exchange);
+        }
+    }
+
+    fn malformed(&self, message: &str) -> Error {
+        match &self.open {
+            Some(open) => open.exchange.malformed(message.to_owned(), Bytes::new()),
+            None => self.broken("the stream has ended"),
+        }
+    }
+
+    fn broken(&self, what: &'static str) -> Error {
+        Error::UpstreamConnection { upstream: self.upstream.to_string(), what, source: None }
+    }
+}
+
+impl Drop for ChatStream {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+impl std::fmt::Debug for ChatStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatStream")
+            .field("upstream", &self.upstream)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,11 @@
+//! Upstreams: sending a request to a provider's endpoint and reading what comes back.
+
+mod failure;
+mod http;
+mod retry;
+mod sse;
+
+pub(crate) use failure::{Billing, Failure, Retry};
+pub(crate) use http::{Deadlines, Exchange, Http};
+pub(crate) use retry::Backoff;
+pub(crate) use sse::EventDecoder;

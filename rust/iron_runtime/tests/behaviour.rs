@@ -1,0 +1,21 @@
+//! What the runtime does, seen from outside: real sockets, and a simulator in the provider's place.
+
+#[cfg(test)]
+mod rig;
+
+#[cfg(test)]
+mod budget_ledger;
+#[cfg(test)]
+mod budget_swarm;
+#[cfg(test)]
+mod cancel;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod passthrough;
+#[cfg(test)]
+mod retries;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod timeouts;

@@ -1,0 +1,110 @@
+//! Limits, as the provider sees them.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use iron_protocol::NanoUsd;
+use iron_runtime::{CallContext, Error};
+use iron_simulator::{Millis, Reply, Rule};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::rig::{AROUND, LONG, Rig, ask, soon, within};
+
+fn slow() -> Rule {
+    Rule { latency_ms: Some(Millis::Between(1.0, 10.0)), ..Reply::tokens(3).into() }
+}
+
+#[tokio::test]
+async fn no_more_calls_at_once_than_the_limit_and_no_fewer() {
+    for concurrency in [1, 4] {
+        let rig = Rig::with(vec![slow()], json!({"limits": {"concurrency": concurrency}})).await;
+        let calls = (0..40).map(|nth| {
+            let client = rig.client.clone();
+            async move {
+                if nth % 2 == 0 {
+                    return client.chat(ask("x", 5), within([])).await.map(drop);
+                }
+                client.stream(ask("x", 5), within([])).await?.reply().await.map(drop)
+            }
+        });
+        for outcome in soon(join_all(calls)).await {
+            outcome.unwrap();
+        }
+        let stats = rig.stats().await;
+        assert_eq!((stats.requests, stats.max_in_progress), (40, concurrency));
+    }
+}
+
+#[tokio::test]
+async fn attempts_of_one_call_take_one_place() {
+    let failing = Rule { every: Some(2), ..Rule::from(iron_simulator::Fault::status(500)) };
+    let rig = Rig::with(vec![failing, slow()], json!({"limits": {"concurrency": 2}})).await;
+    let calls = (0..10).map(|_| rig.client.chat(ask("x", 5), within([])));
+    soon(join_all(calls)).await;
+    let stats = rig.stats().await;
+    assert!(stats.requests > 10 && stats.max_in_progress == 2, "{stats:?}");
+}
+
+#[tokio::test]
+async fn requests_of_a_minute_are_counted_and_the_rest_refused_before_they_are_sent() {
+    let rig =
+        Rig::with(vec![slow()], json!({"limits": {"requests_per_minute": 5, "on_limit": "fail"}})).await;
+    let budget = rig.budget(1_000_000_000);
+    let calls = (0..20).map(|_| rig.client.chat(ask("x", 5), within([budget.clone()])));
+    let outcomes = soon(join_all(calls)).await;
+    let refused: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert_eq!((refused.len(), rig.stats().await.requests), (15, 5));
+    for error in refused {
+        let Error::RateLimited { upstream: None, retry_after, message, .. } = error else {
+            panic!("{error}")
+        };
+        assert!(message.contains("limits.requests_per_minute"), "{message}");
+        assert!(retry_after.is_none_or(|wait| wait <= Duration::from_secs(12)), "{retry_after:?}");
+    }
+    rig.at_rest(&budget);
+}
+
+#[tokio::test]
+async fn tokens_of_a_minute_are_the_prompt_by_four_and_the_output_asked_for() {
+    let prompt = "x".repeat(120);
+    let tokens = (prompt.len() as u64 + AROUND) / 4 + 2 * 60;
+    let limits = json!({"tokens_per_minute": 3 * tokens, "on_limit": "fail"});
+    let rig = Rig::with(vec![slow()], json!({"limits": limits})).await;
+    let calls = (0..10).map(|_| {
+        let mut request = ask(&prompt, 60);
+        request.n = Some(2);
+        rig.client.chat(request, within([]))
+    });
+    let served = soon(join_all(calls)).await.into_iter().flatten().count();
+    // What a minute gives back in the moments between is less than a call.
+    assert_eq!((served, rig.stats().await.requests), (3, 3));
+}
+
+#[tokio::test]
+async fn a_limit_that_would_take_too_long_refuses_at_once() {
+    let rig = Rig::with(vec![slow()], json!({"limits": {"requests_per_minute": 1}})).await;
+    soon(rig.client.chat(ask("x", 5), within([]))).await.unwrap();
+    let context = CallContext { timeout: Some(Duration::from_secs(30)), ..within([]) };
+    let start = Instant::now();
+    let error = soon(rig.client.chat(ask("x", 5), context)).await.unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(20));
+    let Error::RateLimited { retry_after: Some(wait), .. } = error else { panic!("{error}") };
+    assert!((Duration::from_secs(40)..=LONG).contains(&wait), "{wait:?}");
+    assert_eq!(rig.stats().await.requests, 1);
+}
+
+#[tokio::test]
+async fn a_call_refused_by_one_limit_keeps_nothing_of_another() {
+    let limits = json!({"concurrency": 1, "requests_per_minute": 2, "on_limit": "fail"});
+    let rig = Rig::with(vec![slow()], json!({"limits": limits})).await;
+    let budget = rig.budget(1_000_000_000);
+    for refused in [false, false, true, true] {
+        let outcome = soon(rig.client.chat(ask("x", 5), within([budget.clone()]))).await;
+        match outcome {
+            Ok(_) => assert!(!refused),
+            Err(error) => assert!(refused && error.to_string().contains("requests_per_minute"), "{error}"),
+        }
+        assert_eq!(budget.snapshot().held, NanoUsd::ZERO);
+    }
+}
