@@ -1,0 +1,161 @@
+"""The verbs as functions, over a client made when the first of them is called."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from iron_sdk._client import Client
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from typing_extensions import Unpack
+
+    from iron_sdk._embeddings import Embeddings
+    from iron_sdk._options import ChatOptions, EmbedOptions
+    from iron_sdk._stream import ChatStream
+    from iron_sdk._types import Money, Reply
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_default: Client | None = None
+
+
+def _client() -> Client:
+    return _default or _open()
+
+
+def _open() -> Client:
+    global _default  # noqa: PLW0603 - the one default client of the process
+    with _lock:
+        if _default is None:
+            _default = Client()
+        return _default
+
+
+def configure(
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    *,
+    budget: Money | None = None,
+    timeout: float | None = None,
+    model: str | None = None,
+    max_attempts: int | None = None,
+    base_url: str | None = None,
+    api_key: str | None = None,
+) -> None:
+    """Replace the client behind `chat`, `stream` and `embed`.
+
+    Calls in flight end under the old settings. Arguments are those of `Client`.
+
+    Args:
+        config: Path of an `iron.toml` or `pyproject.toml`, or a mapping of the same shape.
+        budget: The most that all calls may cost together, in US dollars.
+        timeout: Seconds for a whole call.
+        model: The model of calls that name none.
+        max_attempts: Requests sent to one upstream for one call.
+        base_url: Where the API of the provider `openai` begins.
+        api_key: The key of the provider `openai`.
+
+    Raises:
+        ConfigError: A setting is unknown or wrong; the client stays as it was.
+
+    Examples:
+        >>> iron.configure(budget="5.00", model="openai/gpt-6-luna")
+    """
+    client = Client(
+        config,
+        budget=budget,
+        timeout=timeout,
+        model=model,
+        max_attempts=max_attempts,
+        base_url=base_url,
+        api_key=api_key,
+    )
+    global _default  # noqa: PLW0603 - the one default client of the process
+    with _lock:
+        _default = client
+
+
+@overload
+async def chat(
+    messages: str | Sequence[object], *, response_format: type[T], **options: Unpack[ChatOptions]
+) -> Reply[T]: ...
+@overload
+async def chat(
+    messages: str | Sequence[object],
+    *,
+    response_format: Mapping[str, Any] | None = None,
+    **options: Unpack[ChatOptions],
+) -> Reply[None]: ...
+async def chat(messages: str | Sequence[object], **options: Any) -> Reply[Any]:
+    """Ask for a chat completion with the default client.
+
+    Args:
+        messages: What the user says, or a list of messages as OpenAI shapes them.
+        **options: As for `Client.chat`.
+
+    Returns:
+        The settled reply.
+
+    Raises:
+        IronError: As for `Client.chat`.
+
+    Examples:
+        >>> reply = await iron.chat("Hello", model="openai/gpt-6-luna")
+        >>> reply.text, reply.cost
+    """
+    reply: Reply[Any] = await _client().chat(messages, **options)
+    return reply
+
+
+@overload
+def stream(
+    messages: str | Sequence[object], *, response_format: type[T], **options: Unpack[ChatOptions]
+) -> ChatStream[T]: ...
+@overload
+def stream(
+    messages: str | Sequence[object],
+    *,
+    response_format: Mapping[str, Any] | None = None,
+    **options: Unpack[ChatOptions],
+) -> ChatStream[None]: ...
+def stream(messages: str | Sequence[object], **options: Any) -> ChatStream[Any]:
+    """Ask for a streamed chat completion with the default client.
+
+    Args:
+        messages: What the user says, or a list of messages as OpenAI shapes them.
+        **options: As for `Client.chat`.
+
+    Returns:
+        The stream, which sends its request when it is entered or iterated over.
+
+    Raises:
+        ConfigError: An argument is wrong. What `chat` raises beyond that is raised by the stream.
+
+    Examples:
+        >>> async for chunk in iron.stream("Hello", model="openai/gpt-6-luna"):
+        ...     print(chunk.text, end="")
+    """
+    return _client().stream(messages, **options)
+
+
+async def embed(input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
+    """Ask for embeddings with the default client.
+
+    Args:
+        input: A text, or a list of texts.
+        **options: As for `Client.embed`.
+
+    Returns:
+        A vector for each text, in the same order.
+
+    Raises:
+        IronError: As for `Client.chat`.
+
+    Examples:
+        >>> vectors = await iron.embed(["a", "b"], model="openai/text-embedding-3-small")
+    """
+    return await _client().embed(input, **options)

@@ -1,0 +1,131 @@
+"""Budgets: a limit on what all calls made inside a `with` block cost together."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from iron_sdk import _iron
+from iron_sdk._override import override
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from iron_sdk._types import Money
+
+# Innermost first. Tasks inherit it as they inherit every context variable.
+_chain: ContextVar[tuple[_iron.Budget, ...]] = ContextVar("iron_sdk.budgets", default=())
+
+current_chain = _chain.get
+
+
+class Budget:
+    """A limit on what calls cost together, exact to the nano-dollar.
+
+    Entered with `with` or `async with`, it holds every call made inside, those of child tasks included.
+    Budgets nest: a call is held to all of them. The same budget may be entered several times, also at once.
+
+    At every instant `spent + held <= limit`, unless a provider bills more than the bound it publishes.
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, usd: Money | _iron.Budget, *, name: str = "budget") -> None:
+        # A native budget is one that a client has already.
+        self._native = usd if isinstance(usd, _iron.Budget) else _iron.Budget(name, usd)
+
+    @property
+    def name(self) -> str:
+        """What the budget is called in messages."""
+        return self._native.snapshot()[0]
+
+    @property
+    def limit(self) -> Decimal:
+        """The most that calls may cost, in US dollars."""
+        return _decimal(self._native.snapshot()[1])
+
+    @property
+    def spent(self) -> Decimal:
+        """What calls have cost, in US dollars."""
+        return _decimal(self._native.snapshot()[2])
+
+    @property
+    def held(self) -> Decimal:
+        """What calls in flight may still cost, in US dollars."""
+        return _decimal(self._native.snapshot()[3])
+
+    @property
+    def remaining(self) -> Decimal:
+        """What a new call could still reserve, in US dollars."""
+        return _decimal(self._native.snapshot()[5])
+
+    def set_limit(self, usd: Money) -> None:
+        """Raise or lower the limit; what is spent or held stays so.
+
+        Args:
+            usd: The new limit in US dollars.
+
+        Raises:
+            ConfigError: The amount is negative, a float, or finer than a nano-dollar.
+        """
+        self._native.set_limit(usd)
+
+    def __enter__(self) -> Self:
+        _chain.set((self._native, *_chain.get()))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        chain = list(_chain.get())
+        # Entered in this context or in one that it was copied from; innermost first, so the right one goes.
+        if self._native in chain:
+            chain.remove(self._native)
+            _chain.set(tuple(chain))
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    @override
+    def __repr__(self) -> str:
+        name, limit, spent, held, _, _ = self._native.snapshot()
+        return f"<Budget {name!r}: {spent} spent, {held} held of {limit} USD>"
+
+
+def _decimal(amount: str) -> Decimal:
+    from decimal import Decimal
+
+    return Decimal(amount)
+
+
+def budget(usd: Money, *, name: str = "budget") -> Budget:
+    """Hold every call made inside a `with` block to a limit.
+
+    A call that could never fit raises `BudgetExceededError` before anything is sent. One that would fit once
+    calls in flight have settled waits for them, in order, up to its timeout.
+
+    Args:
+        usd: The limit in US dollars: text such as `"0.50"`, a Decimal, or an int of whole dollars.
+        name: What the budget is called in messages.
+
+    Returns:
+        A budget to enter with `with` or `async with`.
+
+    Raises:
+        ConfigError: The amount is negative, a float, or finer than a nano-dollar.
+
+    Examples:
+        >>> import iron_sdk as iron
+        >>> with iron.budget(usd="0.50", name="research") as budget:
+        ...     print(budget.remaining)
+        0.50
+    """
+    return Budget(usd, name=name)

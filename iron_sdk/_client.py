@@ -1,0 +1,243 @@
+"""The client: one configuration, one pool of connections, one budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from iron_sdk._budget import Budget, current_chain
+from iron_sdk._config import open_client
+from iron_sdk._embeddings import Embeddings
+from iron_sdk._loop import current_port
+from iron_sdk._override import override
+from iron_sdk._schema import response_format as lower_format
+from iron_sdk._stream import ChatStream
+from iron_sdk._types import Reply
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self, Unpack
+
+    from iron_sdk import _iron
+    from iron_sdk._options import ChatOptions, EmbedOptions
+    from iron_sdk._schema import Parse
+    from iron_sdk._types import Money
+
+T = TypeVar("T")
+
+
+class ClientBase:
+    """What both kinds of client have: how they are opened, and what they can be asked."""
+
+    __slots__ = ("_native",)
+
+    def __init__(
+        self,
+        config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        *,
+        budget: Money | None = None,
+        timeout: float | None = None,
+        model: str | None = None,
+        max_attempts: int | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+    ) -> None:
+        self._native: _iron.Client = open_client(
+            config,
+            budget=budget,
+            timeout=timeout,
+            model=model,
+            max_attempts=max_attempts,
+            base_url=base_url,
+            api_key=api_key,
+        )
+
+    @property
+    def budget(self) -> Budget | None:
+        """The budget that holds all calls of this client; None if it has no limit."""
+        native = self._native.budget()
+        return None if native is None else Budget(native)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that have begun and not ended, open streams included."""
+        return self._native.in_flight()
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.in_flight} in flight>"
+
+
+class Client(ClientBase):
+    """Makes governed calls from asyncio code.
+
+    One client serves any number of tasks, threads and event loops. Settings come from `config`, then from the
+    environment (`IRON_*`, `OPENAI_API_KEY`), then from the other arguments, later ones above earlier ones.
+
+    Args:
+        config: Path of an `iron.toml` or `pyproject.toml`, or a mapping of the same shape. Default:
+            `iron.toml`, or `[tool.iron]` of `pyproject.toml`, in the working directory, if there is one.
+        budget: The most that all calls of the client may cost together, in US dollars. Default: no limit.
+        timeout: Seconds for a whole call, waiting and retries included. Default: 600.
+        model: The model of calls that name none: `provider/model`, or an alias from the configuration.
+        max_attempts: Requests sent to one upstream for one call, the first included. Default: 3.
+        base_url: Where the API of the provider `openai` begins. Default: OpenAI's.
+        api_key: The key of the provider `openai`. Default: `OPENAI_API_KEY`.
+
+    Raises:
+        ConfigError: A setting is unknown or wrong; the message names it.
+
+    Examples:
+        >>> async def main() -> None:
+        ...     async with iron.Client(budget="5.00") as client:
+        ...         reply = await client.chat("Hello", model="openai/gpt-6-luna")
+        ...         print(reply.text, reply.cost)
+    """
+
+    __slots__ = ()
+
+    @overload
+    async def chat(
+        self, messages: str | Sequence[object], *, response_format: type[T], **options: Unpack[ChatOptions]
+    ) -> Reply[T]: ...
+    @overload
+    async def chat(
+        self,
+        messages: str | Sequence[object],
+        *,
+        response_format: Mapping[str, Any] | None = None,
+        **options: Unpack[ChatOptions],
+    ) -> Reply[None]: ...
+    async def chat(
+        self, messages: str | Sequence[object], *, response_format: object = None, **options: Any
+    ) -> Reply[Any]:
+        """Ask for a chat completion.
+
+        Args:
+            messages: What the user says, or a list of messages as OpenAI shapes them: dicts with `role` and
+                `content`, or message objects of other libraries.
+            response_format: A Pydantic model or dataclass, of which `reply.parsed` is then an instance; or a
+                mapping as OpenAI shapes it.
+            **options: `model`, `timeout` (seconds), `max_cost` (US dollars), `max_attempts`; and the fields
+                of the request by OpenAI's names (`max_tokens`, `temperature`, `tools`, `n`, ...). A keyword
+                that is not known passes through to the provider. None means the same as leaving it out.
+
+        Returns:
+            The settled reply.
+
+        Raises:
+            ConfigError: An argument is wrong, or the model is unknown.
+            BudgetExceededError: A budget cannot pay for the call; nothing was sent.
+            RateLimitError: A rate limit refused the call.
+            UpstreamError: The provider did not give a reply.
+            ClosedError: The client is closed.
+
+        Examples:
+            >>> reply = await client.chat("Hello", model="openai/gpt-6-luna", max_tokens=100)
+            >>> reply.text, reply.cost
+        """
+        parse = take_format(response_format, options)
+        port = current_port()
+        future = port.loop.create_future()
+        slot = self._native.chat(port, future, messages, options, current_chain())
+        try:
+            return Reply(await future, parse)
+        except BaseException:
+            # Cancelled, or the coroutine is thrown away; without effect after the call's own end.
+            port.cancel(slot)
+            raise
+
+    @overload
+    def stream(
+        self, messages: str | Sequence[object], *, response_format: type[T], **options: Unpack[ChatOptions]
+    ) -> ChatStream[T]: ...
+    @overload
+    def stream(
+        self,
+        messages: str | Sequence[object],
+        *,
+        response_format: Mapping[str, Any] | None = None,
+        **options: Unpack[ChatOptions],
+    ) -> ChatStream[None]: ...
+    def stream(
+        self, messages: str | Sequence[object], *, response_format: object = None, **options: Any
+    ) -> ChatStream[Any]:
+        """Ask for a streamed chat completion.
+
+        Args:
+            messages: As for `chat`.
+            response_format: As for `chat`; `(await stream.reply()).parsed` is then an instance.
+            **options: As for `chat`.
+
+        Returns:
+            The stream, which sends its request when it is entered or iterated over. It is held to the budgets
+            that are in force at this call.
+
+        Raises:
+            ConfigError: An argument is wrong. What `chat` raises beyond that is raised by the stream.
+
+        Examples:
+            >>> async for chunk in client.stream("Hello", model="openai/gpt-6-luna"):
+            ...     print(chunk.text, end="")
+        """
+        parse = take_format(response_format, options)
+        return ChatStream(self._native.stream(messages, options, current_chain()), parse)
+
+    async def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
+        """Ask for embeddings.
+
+        Args:
+            input: A text, or a list of texts.
+            **options: `model`, `timeout` (seconds), `max_cost` (US dollars), `max_attempts`, `dimensions`,
+                and what else the provider takes.
+
+        Returns:
+            A vector for each text, in the same order.
+
+        Raises:
+            IronError: As for `chat`.
+
+        Examples:
+            >>> vectors = await client.embed(["a", "b"], model="openai/text-embedding-3-small")
+            >>> len(vectors)
+            2
+        """
+        port = current_port()
+        future = port.loop.create_future()
+        slot = self._native.embed(port, future, input, options, current_chain())
+        try:
+            return Embeddings(await future)
+        except BaseException:
+            port.cancel(slot)
+            raise
+
+    async def aclose(self) -> None:
+        """Refuse new calls, and wait until those in flight have ended.
+
+        Each ends by its timeout at the latest. Cancelling stops the wait alone.
+        """
+        self._native.close()
+        await self._native.drained(current_port())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self.aclose()
+        else:
+            # An error is not held up by calls of other tasks.
+            self._native.close()
+
+
+def take_format(given: object, options: dict[str, Any]) -> Parse | None:
+    """Put the lowered `response_format` among the options, and give what reads the text that comes back."""
+    if given is None:
+        return None
+    lowered = lower_format(given)
+    options["response_format"] = lowered.field
+    return lowered.parse

@@ -1,0 +1,236 @@
+"""The exception tree.
+
+IronError
+├── ConfigError (also ValueError)
+├── BudgetError
+│   └── BudgetExceededError
+├── RateLimitError
+├── UpstreamError
+│   ├── UpstreamTimeoutError (also TimeoutError)
+│   ├── UpstreamConnectionError (also ConnectionError)
+│   ├── UpstreamStatusError
+│   └── NoUpstreamError
+├── ClosedError
+│   └── ForkedProcessError
+└── InternalError
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from iron_sdk._override import override
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+class IronError(Exception):
+    """Base of every error that iron_sdk raises.
+
+    Attributes:
+        code: Stable snake_case text that names the kind of error.
+        request_id: The call's id; None for errors outside a call.
+        retryable: Whether the same call may succeed later, unchanged.
+    """
+
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str = "", *, request_id: str | None = None, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.request_id = request_id
+        self.retryable = retryable
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword-only constructors do not survive the default, which passes `args` alone.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[IronError], args: tuple[Any, ...], fields: dict[str, Any]) -> IronError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
+
+
+class ConfigError(IronError, ValueError):
+    """Wrong configuration or arguments; the message says what, where, and what would be right."""
+
+    code = "config"
+
+
+class BudgetError(IronError):
+    """A budget refused the call."""
+
+
+class BudgetExceededError(BudgetError):
+    """The call could not be afforded; no request was made.
+
+    Retryable only if it could have been afforded, but not before its deadline.
+
+    Attributes:
+        budget: Name of the budget that refused.
+        limit: Its limit, in US dollars like the following.
+        settled: What calls have cost so far.
+        held: What calls in flight may still cost.
+        estimate: The least that the call would have reserved.
+    """
+
+    code = "budget_exceeded"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        budget: str = "",
+        limit: Decimal | None = None,
+        settled: Decimal | None = None,
+        held: Decimal | None = None,
+        estimate: Decimal | None = None,
+        request_id: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message, request_id=request_id, retryable=retryable)
+        self.budget = budget
+        self.limit = limit
+        self.settled = settled
+        self.held = held
+        self.estimate = estimate
+
+
+class RateLimitError(IronError):
+    """A rate limit refused the call.
+
+    Attributes:
+        retry_after: Seconds until trying again makes sense; None if unknown.
+        upstream: The upstream whose limit it is; None for a limit of the configuration.
+    """
+
+    code = "rate_limited"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retry_after: float | None = None,
+        upstream: str | None = None,
+        request_id: str | None = None,
+        retryable: bool = True,
+    ) -> None:
+        super().__init__(message, request_id=request_id, retryable=retryable)
+        self.retry_after = retry_after
+        self.upstream = upstream
+
+
+class UpstreamError(IronError):
+    """The provider did not give a reply.
+
+    Attributes:
+        upstream: `provider/model`; None if several were asked.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        upstream: str | None = None,
+        request_id: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message, request_id=request_id, retryable=retryable)
+        self.upstream = upstream
+
+
+class UpstreamTimeoutError(UpstreamError, TimeoutError):
+    """The provider did not answer in time.
+
+    Attributes:
+        phase: What took too long: `connect`, `first_byte`, `idle` or `total`.
+    """
+
+    code = "upstream_timeout"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        phase: str = "total",
+        upstream: str | None = None,
+        request_id: str | None = None,
+        retryable: bool = True,
+    ) -> None:
+        super().__init__(message, upstream=upstream, request_id=request_id, retryable=retryable)
+        self.phase = phase
+
+
+class UpstreamConnectionError(UpstreamError, ConnectionError):
+    """The provider could not be reached, or the connection broke; `__cause__` says how."""
+
+    code = "upstream_connection"
+
+
+class UpstreamStatusError(UpstreamError):
+    """The provider answered with an error status, or with a body that is not a reply.
+
+    Attributes:
+        status: The HTTP status.
+        body: The provider's own body, at most 64 KiB of it.
+    """
+
+    code = "upstream_status"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int = 0,
+        body: bytes = b"",
+        upstream: str | None = None,
+        request_id: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message, upstream=upstream, request_id=request_id, retryable=retryable)
+        self.status = status
+        self.body = body
+
+
+class NoUpstreamError(UpstreamError):
+    """Every upstream of a route failed; `__cause__` is the last failure.
+
+    Attributes:
+        failures: The failure of each upstream, in the order tried.
+    """
+
+    code = "no_upstream"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        failures: tuple[IronError, ...] = (),
+        upstream: str | None = None,
+        request_id: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message, upstream=upstream, request_id=request_id, retryable=retryable)
+        self.failures = failures
+
+
+class ClosedError(IronError):
+    """The client, the stream or the process does not take calls any more."""
+
+    code = "closed"
+
+
+class ForkedProcessError(ClosedError):
+    """This process was forked from one that makes calls, and has none of its threads.
+
+    Start workers with the `spawn` or `forkserver` method of multiprocessing, or fork before the first call.
+    """
+
+
+class InternalError(IronError):
+    """A fault of iron_sdk; please report it."""
+
+    code = "internal"

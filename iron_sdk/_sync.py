@@ -1,0 +1,202 @@
+"""The blocking client, for code without an event loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from iron_sdk._budget import current_chain
+from iron_sdk._client import ClientBase, take_format
+from iron_sdk._embeddings import Embeddings
+from iron_sdk._stream import StreamBase
+from iron_sdk._types import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self, Unpack
+
+    from iron_sdk._iron import Chunk
+    from iron_sdk._options import ChatOptions, EmbedOptions
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class SyncClient(ClientBase):
+    """Makes governed calls from code without an event loop, in any thread.
+
+    Ctrl-C interrupts a call and gives it up. Arguments are those of `Client`.
+
+    Examples:
+        >>> with iron.SyncClient(budget="5.00") as client:
+        ...     print(client.chat("Hello", model="openai/gpt-6-luna").text)
+    """
+
+    __slots__ = ()
+
+    @overload
+    def chat(
+        self, messages: str | Sequence[object], *, response_format: type[T], **options: Unpack[ChatOptions]
+    ) -> Reply[T]: ...
+    @overload
+    def chat(
+        self,
+        messages: str | Sequence[object],
+        *,
+        response_format: Mapping[str, Any] | None = None,
+        **options: Unpack[ChatOptions],
+    ) -> Reply[None]: ...
+    def chat(
+        self, messages: str | Sequence[object], *, response_format: object = None, **options: Any
+    ) -> Reply[Any]:
+        """Ask for a chat completion and wait for it.
+
+        Args:
+            messages: As for `Client.chat`.
+            response_format: As for `Client.chat`.
+            **options: As for `Client.chat`.
+
+        Returns:
+            The settled reply.
+
+        Raises:
+            IronError: As for `Client.chat`.
+
+        Examples:
+            >>> client.chat("Hello", model="openai/gpt-6-luna").text
+        """
+        parse = take_format(response_format, options)
+        return Reply(self._native.chat_blocking(messages, options, current_chain()), parse)
+
+    @overload
+    def stream(
+        self, messages: str | Sequence[object], *, response_format: type[T], **options: Unpack[ChatOptions]
+    ) -> SyncChatStream[T]: ...
+    @overload
+    def stream(
+        self,
+        messages: str | Sequence[object],
+        *,
+        response_format: Mapping[str, Any] | None = None,
+        **options: Unpack[ChatOptions],
+    ) -> SyncChatStream[None]: ...
+    def stream(
+        self, messages: str | Sequence[object], *, response_format: object = None, **options: Any
+    ) -> SyncChatStream[Any]:
+        """Ask for a streamed chat completion.
+
+        Args:
+            messages: As for `Client.chat`.
+            response_format: As for `Client.stream`.
+            **options: As for `Client.chat`.
+
+        Returns:
+            The stream, which sends its request when it is entered or iterated over.
+
+        Raises:
+            ConfigError: An argument is wrong. What `chat` raises beyond that is raised by the stream.
+
+        Examples:
+            >>> for chunk in client.stream("Hello", model="openai/gpt-6-luna"):
+            ...     print(chunk.text, end="")
+        """
+        parse = take_format(response_format, options)
+        return SyncChatStream(self._native.stream(messages, options, current_chain()), parse)
+
+    def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
+        """Ask for embeddings and wait for them.
+
+        Args:
+            input: A text, or a list of texts.
+            **options: As for `Client.embed`.
+
+        Returns:
+            A vector for each text, in the same order.
+
+        Raises:
+            IronError: As for `Client.chat`.
+
+        Examples:
+            >>> client.embed("a", model="openai/text-embedding-3-small")[0]
+        """
+        return Embeddings(self._native.embed_blocking(input, options, current_chain()))
+
+    def close(self) -> None:
+        """Refuse new calls, and wait until those in flight in other threads have ended."""
+        self._native.close()
+        self._native.drained_blocking()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            # An error is not held up by calls of other threads.
+            self._native.close()
+
+
+class SyncChatStream(StreamBase[T_co]):
+    """A streamed reply for code without an event loop, begun by `with` or by the first chunk asked for.
+
+    It behaves as `ChatStream` does.
+
+    Examples:
+        >>> with client.stream("Hello", model="openai/gpt-6-luna") as stream:
+        ...     for chunk in stream:
+        ...         print(chunk.text, end="")
+        ...     print(stream.reply().cost)
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        while not self._is_open():
+            self._native.wait_blocking(opened=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Chunk:
+        chunks = self._chunks
+        while not chunks:
+            news = self._advance()
+            if news is None:
+                self._native.start()
+                self._native.wait_blocking(opened=True)
+            elif not news:
+                raise StopIteration
+        return chunks.popleft()
+
+    def reply(self) -> Reply[T_co]:
+        """Read what is left and give the assembled reply, in the form of a plain call's.
+
+        Returns:
+            The reply, with usage, cost and tool calls.
+
+        Raises:
+            IronError: The stream broke off, or was closed before its end.
+        """
+        while self._reply is None:
+            self._chunks.clear()
+            self._native.start()
+            news = self._advance()
+            if news is None:
+                self._native.wait_blocking(opened=True)
+            elif not news:
+                break
+        return self._finish()
+
+    def close(self) -> None:
+        """Give up the rest; without effect after the end."""
+        self._close()

@@ -1,0 +1,292 @@
+"""What calls give back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
+
+from iron_sdk._override import override
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from iron_sdk import _iron
+
+Money: TypeAlias = "str | int | Decimal"
+"""US dollars: text such as `"0.50"`, whole dollars, or a Decimal; never a float, which loses digits."""
+
+Message: TypeAlias = "dict[str, Any]"
+"""A message as OpenAI shapes it: `role`, `content`, and what else belongs to the role."""
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call, as the provider counted them."""
+
+    input_tokens: int
+    """All input, cached input included."""
+    cached_input_tokens: int
+    """Input that the provider had cached."""
+    cache_write_tokens: int
+    """Input that the provider wrote to its cache."""
+    output_tokens: int
+    """All output, reasoning included."""
+    reasoning_tokens: int
+    """Output that the model spent on reasoning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where the time of a call went, in seconds."""
+
+    total: float
+    """From admission to the settled reply."""
+    queued: float
+    """Waiting for a rate limit, for budget held by other calls, or between attempts."""
+    upstream: float
+    """From the first byte sent to the provider to the last received, all attempts together."""
+    overhead: float
+    """What governing the call took: the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function that the model wants called."""
+
+    id: str
+    """To be given back as `tool_call_id` with the result."""
+    name: str
+    """The function's name."""
+    arguments: str
+    """JSON text as the model wrote it, which need not be valid."""
+
+    def parsed_arguments(self) -> dict[str, Any]:
+        """Read the arguments.
+
+        Returns:
+            The arguments by name.
+
+        Raises:
+            ValueError: The model wrote something other than a JSON object.
+        """
+        arguments = read_json(self.arguments or "{}")
+        if not isinstance(arguments, dict):
+            raise ValueError(f"the arguments of {self.name!r} are not a JSON object")  # noqa: TRY004 - the text is wrong
+        return cast("dict[str, Any]", arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """What one chunk adds to a tool call."""
+
+    index: int
+    """Which of the choice's tool calls, from 0."""
+    id: str | None
+    """On the first delta of a call."""
+    name: str | None
+    """On the first delta of a call."""
+    arguments: str
+    """The next piece of the arguments' JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a reply's alternatives."""
+
+    index: int
+    """Its number, from 0."""
+    message: Message
+    """The message as the provider sent it."""
+    finish_reason: str | None
+    """Why it ended: `stop`, `length`, `tool_calls`, `content_filter`, ..."""
+
+    @property
+    def text(self) -> str:
+        """What the message says; empty if it says nothing."""
+        return _said(self.message)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """Functions that the message wants called."""
+        return _tool_calls(self.message)
+
+
+class Governed:
+    """What governing a call found out, beside the provider's body."""
+
+    __slots__ = ("_body", "_native")
+
+    def __init__(self, native: _iron.Reply) -> None:
+        self._native = native
+        self._body: Any = None
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens, as the provider counted them."""
+        return Usage(*self._native.usage())
+
+    @property
+    def cost(self) -> Decimal:
+        """What the call cost in US dollars, all attempts together; exact."""
+        from decimal import Decimal
+
+        return Decimal(self._native.cost())
+
+    @property
+    def settlement(self) -> str:
+        """How sure the cost is.
+
+        `settled`: from the provider's own usage. `estimated`: counted, an upper bound. `in_doubt`: unknown,
+        so that the whole reservation is taken as spent.
+        """
+        return self._native.settlement()
+
+    @property
+    def attempts(self) -> int:
+        """Requests sent, on all upstreams together."""
+        return self._native.attempts()
+
+    @property
+    def upstream(self) -> str:
+        """The upstream that answered: `provider/model`."""
+        return self._native.upstream()
+
+    @property
+    def request_id(self) -> str:
+        """The call's id."""
+        return self._native.request_id()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was done otherwise than asked, each a sentence."""
+        return self._native.warnings()
+
+    @property
+    def timing(self) -> Timing:
+        """Where the time went."""
+        return Timing(*self._native.timing())
+
+    @property
+    def raw(self) -> bytes:
+        """The provider's own body, untouched; of a stream, the same body put together from its chunks."""
+        return self._native.body()
+
+    def json(self) -> dict[str, Any]:
+        """Read the provider's own body.
+
+        Returns:
+            The body as a dict, the same one at each call.
+        """
+        if self._body is None:
+            self._body = read_json(self._native.body())
+        return cast("dict[str, Any]", self._body)
+
+
+class Reply(Governed, Generic[T_co]):
+    """The reply to a chat. Everything is read from the provider's body when it is asked for."""
+
+    __slots__ = ("_parse", "_parsed")
+
+    def __init__(self, native: _iron.Reply, parse: Callable[[str], T_co] | None = None) -> None:
+        # Not through the base class: this is done for each call.
+        self._native = native
+        self._body = None
+        self._parse = parse
+        self._parsed: T_co | None = None
+
+    @property
+    def text(self) -> str:
+        """What the first choice says; empty if it says nothing, as when it only calls tools."""
+        return self._native.text()
+
+    @property
+    def parsed(self) -> T_co | None:
+        """The text as an instance of the class given as `response_format`.
+
+        None without such a class, and when there is no text (a refusal, a tool call).
+
+        Raises:
+            ValueError: The text is not such an instance; of Pydantic, its `ValidationError`.
+        """
+        if self._parsed is None and self._parse is not None and (text := self.text):
+            self._parsed = self._parse(text)
+        return self._parsed
+
+    @property
+    def message(self) -> Message:
+        """The first choice's message as the provider sent it, ready to be appended to a conversation."""
+        return self.choices[0].message
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """Functions that the first choice wants called."""
+        return self.choices[0].tool_calls
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the first choice ended: `stop`, `length`, `tool_calls`, `content_filter`, ..."""
+        return self.choices[0].finish_reason
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """All `n` choices."""
+        return tuple(
+            Choice(choice.get("index", position), choice["message"], choice.get("finish_reason"))
+            for position, choice in enumerate(self.json()["choices"])
+        )
+
+    @property
+    def findings(self) -> tuple[()]:
+        """What detectors found: always empty, as calls pass none yet."""
+        return ()
+
+    @override
+    def __repr__(self) -> str:
+        usage = self.usage
+        tokens = f"{usage.input_tokens}+{usage.output_tokens} tokens"
+        return f"<Reply of {self.upstream}: {tokens}, {self._native.cost()} USD>"
+
+
+def read_json(text: str | bytes) -> object:
+    """Read JSON; its module is imported when there is some."""
+    import json
+
+    return cast("object", json.loads(text))
+
+
+def _said(message: Message) -> str:
+    content = message.get("content")
+    if isinstance(content, list):
+        parts = cast("list[dict[str, Any]]", content)
+        return "".join(part.get("text") or "" for part in parts)
+    return content or ""
+
+
+def _tool_calls(message: Message) -> tuple[ToolCall, ...]:
+    calls = message.get("tool_calls") or ()
+    return tuple(
+        ToolCall(call.get("id") or "", call["function"]["name"], call["function"].get("arguments") or "")
+        for call in calls
+        if "function" in call
+    )
+
+
+def tool_call_deltas(event: bytes, index: int) -> tuple[ToolCallDelta, ...]:
+    """Read what an event adds to the tool calls of choice `index`."""
+    body = cast("dict[str, Any]", read_json(event))
+    choices: list[dict[str, Any]] = body.get("choices") or []
+    added: list[dict[str, Any]] = []
+    for choice in choices:
+        if choice.get("index", 0) == index:
+            delta: dict[str, Any] = choice.get("delta") or {}
+            added += delta.get("tool_calls") or ()
+    return tuple(_delta(position, delta) for position, delta in enumerate(added))
+
+
+def _delta(position: int, delta: dict[str, Any]) -> ToolCallDelta:
+    function: dict[str, Any] = delta.get("function") or {}
+    index: int = delta.get("index", position)
+    return ToolCallDelta(index, delta.get("id"), function.get("name"), function.get("arguments") or "")

@@ -1,0 +1,171 @@
+//! The client: a conversion, one call of the core, and the way back.
+
+use std::path::PathBuf;
+
+use iron_runtime::config::{Config, Sources};
+use iron_runtime::{CallContext, ChatRequest, EmbedRequest};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::budget::{Budget, ledger};
+use crate::convert::options::Options;
+use crate::convert::{Fault, Intake, request};
+use crate::port::Port;
+use crate::runtime::Owned;
+use crate::stream::Stream;
+use crate::{awaitable, delivery, error};
+
+/// Makes governed calls; used from any number of threads and event loops.
+#[pyclass(frozen, module = "iron_sdk._iron")]
+pub(crate) struct Client(Owned<iron_runtime::Client>);
+
+#[pymethods]
+impl Client {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        file: Option<PathBuf>,
+        discover: bool,
+        overrides: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        if crate::runtime::forked() {
+            return Err(error::forked(py));
+        }
+        let overrides = overrides.map(|settings| Intake::new().json(settings.as_any())).transpose()?;
+        let overrides = overrides.map(|json| json.as_str().to_owned());
+        let sources = Sources { file, discover, environment: true, overrides };
+        let client = py.detach(|| iron_runtime::Client::new(Config::load(&sources)?, ledger()));
+        client.map(|client| Self(Owned::new(client))).map_err(|failure| error::raise(py, failure, None))
+    }
+
+    /// Complete `future` with the reply; the slot returned cancels the call.
+    fn chat(
+        &self,
+        port: &Bound<'_, Port>,
+        future: Bound<'_, PyAny>,
+        messages: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyDict>,
+        budgets: &Bound<'_, PyTuple>,
+    ) -> PyResult<u64> {
+        let client = self.0.get(port.py())?.clone();
+        let (request, context) = chat(messages, options, budgets)?;
+        let id = context.request_id;
+        delivery::to_future(port, future, id, async move { client.chat(request, context).await })
+    }
+
+    /// Wait for the reply.
+    fn chat_blocking(
+        &self,
+        py: Python<'_>,
+        messages: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyDict>,
+        budgets: &Bound<'_, PyTuple>,
+    ) -> PyResult<Py<PyAny>> {
+        let client = self.0.get(py)?.clone();
+        let (request, context) = chat(messages, options, budgets)?;
+        delivery::to_caller(py, context.request_id, async move { client.chat(request, context).await })
+    }
+
+    /// A stream that is not started yet.
+    fn stream(
+        &self,
+        py: Python<'_>,
+        messages: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyDict>,
+        budgets: &Bound<'_, PyTuple>,
+    ) -> PyResult<Stream> {
+        let client = self.0.get(py)?.clone();
+        let (request, context) = chat(messages, options, budgets)?;
+        Ok(Stream::new(client, request, context))
+    }
+
+    /// Complete `future` with the vectors; the slot returned cancels the call.
+    fn embed(
+        &self,
+        port: &Bound<'_, Port>,
+        future: Bound<'_, PyAny>,
+        texts: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyDict>,
+        budgets: &Bound<'_, PyTuple>,
+    ) -> PyResult<u64> {
+        let client = self.0.get(port.py())?.clone();
+        let (request, context) = embed(texts, options, budgets)?;
+        let id = context.request_id;
+        delivery::to_future(port, future, id, async move { client.embed(request, context).await })
+    }
+
+    /// Wait for the vectors.
+    fn embed_blocking(
+        &self,
+        py: Python<'_>,
+        texts: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyDict>,
+        budgets: &Bound<'_, PyTuple>,
+    ) -> PyResult<Py<PyAny>> {
+        let client = self.0.get(py)?.clone();
+        let (request, context) = embed(texts, options, budgets)?;
+        delivery::to_caller(py, context.request_id, async move { client.embed(request, context).await })
+    }
+
+    /// The budget that holds all of the client's calls.
+    fn budget(&self, py: Python<'_>) -> PyResult<Option<Budget>> {
+        Ok(self.0.get(py)?.budget().cloned().map(Budget::new))
+    }
+
+    /// Calls that have begun and not ended.
+    fn in_flight(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.0.get(py)?.in_flight())
+    }
+
+    /// Refuse new calls.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.get(py)?.close();
+        Ok(())
+    }
+
+    /// An awaitable that is done when no call is in flight.
+    fn drained<'py>(&self, port: &Bound<'py, Port>) -> PyResult<Bound<'py, PyAny>> {
+        let client = self.0.get(port.py())?.clone();
+        awaitable::future_into_py(port, async move {
+            client.drained().await;
+            Ok(awaitable::Nothing)
+        })
+    }
+
+    /// Wait until no call is in flight.
+    fn drained_blocking(&self, py: Python<'_>) -> PyResult<()> {
+        let client = self.0.get(py)?.clone();
+        delivery::wait_for(py, async move { client.drained().await })
+    }
+}
+
+fn chat(
+    messages: &Bound<'_, PyAny>,
+    options: &Bound<'_, PyDict>,
+    budgets: &Bound<'_, PyTuple>,
+) -> PyResult<(ChatRequest, CallContext)> {
+    let mut intake = Intake::new();
+    let messages = request::messages(&mut intake, messages)?;
+    let options = Options::read(&mut intake, options)?;
+    let context = options.context(budgets)?;
+    let Options { model, max_tokens, n, params, .. } = options;
+    Ok((ChatRequest { model: model.unwrap_or_default(), messages, max_tokens, n, params }, context))
+}
+
+fn embed(
+    texts: &Bound<'_, PyAny>,
+    options: &Bound<'_, PyDict>,
+    budgets: &Bound<'_, PyTuple>,
+) -> PyResult<(EmbedRequest, CallContext)> {
+    let mut intake = Intake::new();
+    let input = request::input(&mut intake, texts)?;
+    let options = Options::read(&mut intake, options)?;
+    for (name, given) in [("max_tokens", options.max_tokens), ("n", options.n)] {
+        if given.is_some() {
+            return Err(Fault::wrong("has no meaning for embeddings; leave it out").at(name).into());
+        }
+    }
+    let context = options.context(budgets)?;
+    let Options { model, params, .. } = options;
+    Ok((EmbedRequest { model: model.unwrap_or_default(), input, params }, context))
+}

@@ -1,0 +1,14 @@
+"""What every test has: an environment without settings of the machine."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch):
+    for name in os.environ:
+        if name.startswith(("IRON_", "OPENAI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
