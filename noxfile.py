@@ -157,7 +157,9 @@ def rust_test(session: nox.Session) -> None:
         run_tests(session, *nextest, *session.posargs)
         return
     run_tests(session, *nextest, *TESTED_CRATES)
-    run_tests(session, *nextest, "-p", "iron_runtime", "--features", "shuttle", "-E", "test(shuttle)")
+    run_tests(
+        session, *nextest, "-p", "iron_runtime", "--features", "shuttle", "-E", "binary(budget_shuttle)"
+    )
     run_tests(session, "cargo", "test", "--locked", "--doc", *TESTED_CRATES, external=True)
 
 
@@ -258,5 +260,6 @@ def check_wheel(session: nox.Session, path: Path) -> None:
 def bench(session: nox.Session) -> None:
     """Cost of a governed call beside other clients; takes minutes and an idle machine."""
     install_wheel(session, "bench")
-    session.run("cargo", "bench", "--locked", "--benches", *TESTED_CRATES, external=True)
+    features = ("--features", "iron_runtime/bench")
+    session.run("cargo", "bench", "--locked", "--benches", *TESTED_CRATES, *features, external=True)
     session.run("python", "benches/library.py", "--wheel", str(built("*.whl")), *session.posargs)

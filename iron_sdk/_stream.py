@@ -100,7 +100,7 @@ class ChatStream(StreamBase[T_co]):
 
     async def __aenter__(self) -> Self:
         while not self._is_open():
-            await self._wait(opened=False)
+            await self._wait(for_opening=True)
         return self
 
     async def __aexit__(
@@ -117,7 +117,7 @@ class ChatStream(StreamBase[T_co]):
             news = self._advance()
             if news is None:
                 self._native.start()
-                await self._wait(opened=True)
+                await self._wait(for_opening=False)
             elif not news:
                 raise StopAsyncIteration
         return chunks.popleft()
@@ -136,7 +136,7 @@ class ChatStream(StreamBase[T_co]):
             self._native.start()
             news = self._advance()
             if news is None:
-                await self._wait(opened=True)
+                await self._wait(for_opening=False)
             elif not news:
                 break
         return self._finish()
@@ -145,10 +145,10 @@ class ChatStream(StreamBase[T_co]):
         """Give up the rest; without effect after the end."""
         self._close()
 
-    async def _wait(self, *, opened: bool) -> None:
+    async def _wait(self, *, for_opening: bool) -> None:
         port = current_port()
         future = port.loop.create_future()
-        slot = self._native.wait(port, future, opened)
+        slot = self._native.wait(port, future, for_opening)
         try:
             await future
         except BaseException:

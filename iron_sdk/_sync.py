@@ -156,7 +156,7 @@ class SyncChatStream(StreamBase[T_co]):
 
     def __enter__(self) -> Self:
         while not self._is_open():
-            self._native.wait_blocking(opened=False)
+            self._native.wait_blocking(for_opening=True)
         return self
 
     def __exit__(
@@ -173,7 +173,7 @@ class SyncChatStream(StreamBase[T_co]):
             news = self._advance()
             if news is None:
                 self._native.start()
-                self._native.wait_blocking(opened=True)
+                self._native.wait_blocking(for_opening=False)
             elif not news:
                 raise StopIteration
         return chunks.popleft()
@@ -192,7 +192,7 @@ class SyncChatStream(StreamBase[T_co]):
             self._native.start()
             news = self._advance()
             if news is None:
-                self._native.wait_blocking(opened=True)
+                self._native.wait_blocking(for_opening=False)
             elif not news:
                 break
         return self._finish()

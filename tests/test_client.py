@@ -239,6 +239,7 @@ async def test_many_calls_at_once(iron_client, iron_simulator):
     replies = await asyncio.gather(*(iron_client.chat(f"number {n}") for n in range(200)))
     assert [reply.text for reply in replies] == [f"echo: number {n}" for n in range(200)]
     assert len({reply.request_id for reply in replies}) == 200
+    assert await iron_simulator.aquiet()
     assert iron_simulator.stats()["served"] == 200
 
 

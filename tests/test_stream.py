@@ -176,6 +176,23 @@ async def test_a_cancelled_wait_loses_no_chunk(iron_client, iron_simulator):
     assert text == "echo: Hello there"
 
 
+async def test_a_reader_that_waits_takes_no_turns(iron_client, iron_simulator):
+    iron_simulator.set_rules([{"fault": {"kind": "stall", "at": "before_headers"}}])
+    stream = iron_client.stream("Hello")
+    waits = 0
+
+    class Counted:
+        def __getattr__(self, name):
+            nonlocal waits
+            waits += name == "wait"
+            return getattr(native, name)
+
+    native, stream._native = stream._native, Counted()
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(anext(stream), 0.05)
+    assert waits == 1
+
+
 async def test_a_stream_that_is_never_begun_sends_nothing(iron_client, iron_simulator):
     stream = iron_client.stream("Hello")
     await stream.aclose()

@@ -15,6 +15,7 @@ def test_it_runs_in_a_block():
         assert simulator.url.startswith("http://127.0.0.1:")
         with simulator.sync_client() as client:
             assert client.chat("Hello").text == "Hello to you"
+        assert simulator.quiet()
         stats = simulator.stats()
         assert (stats["served"], stats["chat_calls"]) == (1, 1)
         assert simulator.requests()[0]["path"] == "/v1/chat/completions"

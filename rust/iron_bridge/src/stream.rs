@@ -104,10 +104,11 @@ impl Buffer {
         chunks
     }
 
-    /// Leave `delivery` to be told of the next change, or tell it at once if there is something to take.
-    fn wait(&self, delivery: Delivery, opened: bool) {
+    /// Leave `delivery` to be told of the next change, or tell it at once if there is something to take, or if the
+    /// opening is waited for and has come.
+    fn wait(&self, delivery: Delivery, for_opening: bool) {
         let mut content = lock(&self.content);
-        let news = !content.chunks.is_empty() || content.end.is_some() || content.opened != opened;
+        let news = !content.chunks.is_empty() || content.end.is_some() || (for_opening && content.opened);
         if news {
             drop(content);
             delivery.ready();
@@ -239,19 +240,19 @@ impl Stream {
     }
 
     /// Complete `future` at the next change; the slot returned cancels the wait alone.
-    fn wait(&self, port: &Bound<'_, Port>, future: Bound<'_, PyAny>, opened: bool) -> PyResult<u64> {
+    fn wait(&self, port: &Bound<'_, Port>, future: Bound<'_, PyAny>, for_opening: bool) -> PyResult<u64> {
         let source = self.0.get(port.py())?;
         let (slot, queue) = port.get().reserve();
         port.get().expect(slot, future, None);
-        source.buffer.wait(Delivery::to_slot(queue, slot, source.request_id), opened);
+        source.buffer.wait(Delivery::to_slot(queue, slot, source.request_id), for_opening);
         Ok(slot)
     }
 
     /// Wait for the next change.
-    fn wait_blocking(&self, py: Python<'_>, opened: bool) -> PyResult<()> {
+    fn wait_blocking(&self, py: Python<'_>, for_opening: bool) -> PyResult<()> {
         let source = self.0.get(py)?;
         let (delivery, receiver) = Delivery::to_thread(source.request_id);
-        source.buffer.wait(delivery, opened);
+        source.buffer.wait(delivery, for_opening);
         receiver.wait(py, || source.close())?;
         Ok(())
     }
