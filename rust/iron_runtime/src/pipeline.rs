@@ -26,7 +26,7 @@ use crate::config::{Config, Target};
 use crate::json::Json;
 use crate::limit::{Limits, Slot};
 use crate::pricing::{Bound, ChatBound, cost, embed_bound};
-use crate::provider::openai::{self, Output, ReplyFacts};
+use crate::provider::{Output, ReplyFacts};
 use crate::route::Route;
 use crate::stream::ChatStream;
 use crate::upstream::{Backoff, Billing, Deadlines, Exchange, Failure, Http, Retry};
@@ -292,9 +292,7 @@ impl Call {
         let deadlines =
             Deadlines { timeouts: engine.config.timeouts, total: self.total, call: self.deadline };
         let sent = reservation.sent().clone();
-        let posted =
-            engine.http.post(&target.name, url, target.provider.headers.clone(), body, sent, deadlines).await;
-        let mut exchange = match posted {
+        let mut exchange = match engine.http.post(target, url, body, sent, deadlines).await {
             Ok(exchange) => exchange,
             Err(failure) => return Err(self.failed(failure, reservation, sent_at)),
         };
@@ -303,7 +301,7 @@ impl Call {
             return Ok(Answer::Begun(Box::new(open)));
         }
         let read = match exchange.body().await {
-            Ok(body) => match openai::reply_facts(&body) {
+            Ok(body) => match target.provider.format.reply(&body) {
                 Ok(facts) => Ok((body, facts)),
                 // Whoever answered so once would do so again.
                 Err(message) => Err(Failure::in_doubt(exchange.malformed(message, body), Retry::Elsewhere)),
@@ -428,14 +426,13 @@ impl Asked<'_> {
     }
 
     fn encode(self, target: &Target, plan: &Plan, granted: NanoUsd) -> Bytes {
+        let format = target.provider.format;
         match self {
-            Self::Chat { request, stream } => openai::chat(
-                request,
-                target,
-                plan.lowered(granted).map_or(Output::Asked, Output::Lowered),
-                stream,
-            ),
-            Self::Embed(request) => openai::embed(request, target),
+            Self::Chat { request, stream } => {
+                let output = plan.lowered(granted).map_or(Output::Asked, Output::Lowered);
+                format.chat(request, target, output, stream)
+            }
+            Self::Embed(request) => format.embed(request, target),
         }
     }
 

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use iron_protocol::RequestId;
 
 use crate::Error;
-use crate::call::{ChatRequest, Chunk, Reply, Text, Usage};
+use crate::call::{ChatRequest, Chunk, Reply, Usage};
 use crate::limit::Slot;
 use crate::pipeline::{Call, Open};
-use crate::provider::openai::{Assembly, Event, ReplyFacts, event};
+use crate::provider::Reading;
 use crate::upstream::{EventDecoder, Exchange};
 
 /// A chat completion on its way in.
@@ -24,11 +24,7 @@ pub struct ChatStream {
     ending: Option<Exchange>,
     upstream: std::sync::Arc<str>,
     decoder: EventDecoder,
-    assembly: Assembly,
-    choices: u32,
-    /// The caller asked for the usage event; otherwise it is ours alone.
-    shows_usage: bool,
-    facts: ReplyFacts,
+    reading: Reading,
     usage: Usage,
     events: Vec<Bytes>,
     state: State,
@@ -43,21 +39,14 @@ enum State {
 
 impl ChatStream {
     pub(crate) fn new(call: Call, slot: Slot, open: Open, request: &ChatRequest) -> Self {
-        let shows_usage = request.param("stream_options").is_some_and(|options| {
-            let options: Result<serde_json::Value, _> = serde_json::from_str(options.as_str());
-            options.is_ok_and(|options| options["include_usage"] == true)
-        });
         Self {
             call,
             slot: Some(slot),
             upstream: open.target.name.clone(),
+            reading: Reading::new(open.target.provider.format, request),
             open: Some(open),
             ending: None,
             decoder: EventDecoder::default(),
-            assembly: Assembly::default(),
-            choices: request.n.unwrap_or(1),
-            shows_usage,
-            facts: ReplyFacts::default(),
             usage: Usage::default(),
             events: Vec::new(),
             state: State::Running,
@@ -120,7 +109,7 @@ impl ChatStream {
         if self.state == State::Failed {
             return Err(self.broken("the stream has failed before"));
         }
-        Ok(Reply { report: self.call.report(self.usage, self.upstream.clone()), body: self.assembly.body() })
+        Ok(Reply { report: self.call.report(self.usage, self.upstream.clone()), body: self.reading.body() })
     }
 
     fn take_events(&mut self, chunks: &mut Vec<Chunk>) -> Result<(), Error> {
@@ -128,37 +117,18 @@ impl ChatStream {
             if self.state != State::Running {
                 break;
             }
-            match event(&data) {
-                Ok(Event::Done) => self.done()?,
-                Ok(Event::Chunk { deltas, usage, tier }) => {
-                    self.facts.tier = tier.or(self.facts.tier);
-                    if usage.is_some() {
-                        self.facts.usage = usage;
-                        self.assembly.add_usage(&data);
-                    }
-                    if deltas.is_empty() && (usage.is_none() || self.shows_usage) {
-                        chunks.push(Chunk {
-                            data: data.clone(),
-                            text: Text::new(),
-                            index: 0,
-                            finish_reason: None,
-                        });
-                    }
-                    for delta in deltas {
-                        self.assembly.add(&data, &delta);
-                        let (index, finish_reason) = (delta.index, delta.finish_reason);
-                        chunks.push(Chunk { data: data.clone(), text: delta.text, index, finish_reason });
-                    }
-                }
+            match self.reading.read(data, chunks) {
+                Ok(false) => {}
+                Ok(true) => self.done()?,
                 Err(message) => return Err(self.malformed(&message)),
             }
         }
         Ok(())
     }
 
-    /// `[DONE]` came.
+    /// The provider says that nothing comes after this.
     fn done(&mut self) -> Result<(), Error> {
-        if self.assembly.finished(self.choices) {
+        if self.reading.finished() {
             self.end(State::Complete);
             return Ok(());
         }
@@ -170,7 +140,7 @@ impl ChatStream {
         if self.state != State::Running {
             return Ok(());
         }
-        if self.assembly.finished(self.choices) {
+        if self.reading.finished() {
             self.end(State::Complete);
             return Ok(());
         }
@@ -187,9 +157,9 @@ impl ChatStream {
     fn settle(&mut self) {
         let Some(open) = self.open.take() else { return };
         self.call.streamed(open.sent_at);
-        let finished = self.assembly.finished(self.choices);
-        let counted = if finished { open.bound.counted(self.assembly.most_tokens()) } else { None };
-        self.usage = self.call.settle(open.reservation, &open.target, &self.facts, counted);
+        let finished = self.reading.finished();
+        let counted = if finished { open.bound.counted(self.reading.most_tokens()) } else { None };
+        self.usage = self.call.settle(open.reservation, &open.target, self.reading.facts(), counted);
         if self.state == State::Complete {
             self.ending = Some(open.exchange);
         }

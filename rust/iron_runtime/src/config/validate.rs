@@ -14,6 +14,7 @@ use super::load::{Environment, nearest};
 use super::{LimitSettings, ProviderSettings, Secret, Settings, Sources, Unpriced};
 use crate::Error;
 use crate::pricing::{Catalog, ModelPrice};
+use crate::provider::WireFormat;
 use crate::route::RouteTable;
 
 /// The name of the built-in provider.
@@ -74,6 +75,7 @@ impl MaxTokensField {
 /// One provider, ready to be called.
 #[derive(Clone, Debug)]
 pub(crate) struct Provider {
+    pub(crate) format: WireFormat,
     pub(crate) chat_url: Url,
     pub(crate) embeddings_url: Url,
     pub(crate) headers: HeaderMap,
@@ -220,9 +222,11 @@ fn provider(name: &str, settings: ProviderSettings, environment: &Environment) -
         )),
         _ => None,
     };
+    let format = WireFormat::OpenAi;
     Ok(Provider {
-        chat_url: endpoint(name, &base_url, "chat/completions")?,
-        embeddings_url: endpoint(name, &base_url, "embeddings")?,
+        format,
+        chat_url: endpoint(name, &base_url, format.chat_path())?,
+        embeddings_url: endpoint(name, &base_url, format.embeddings_path())?,
         headers: headers(name, key.as_ref(), &settings.headers)?,
         max_tokens_field: settings.max_tokens_field.unwrap_or(if built_in {
             MaxTokensField::MaxCompletionTokens

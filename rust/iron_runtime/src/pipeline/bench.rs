@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use super::{Asked, Call, OWN_CHAT_FIELDS, check_fields};
 use crate::call::{CallContext, ChatRequest, Reply};
-use crate::provider::openai;
 use crate::{Client, Error};
 
 /// Govern one attempt of a plain call that is answered with `body`.
@@ -31,7 +30,7 @@ pub async fn governed(
     let plan = asked.plan(target, call.engine.config.min_output_tokens)?;
     let reservation = call.reserve(plan.ask).await?;
     black_box(asked.encode(target, &plan, reservation.amount()));
-    let facts = openai::reply_facts(&body).map_err(Error::config)?;
+    let facts = target.provider.format.reply(&body).map_err(Error::config)?;
     let counted = plan.bound.counted(body.len() as u64);
     let usage = call.settle(reservation, target, &facts, counted);
     Ok(Reply { report: call.report(usage, target.name.clone()), body })

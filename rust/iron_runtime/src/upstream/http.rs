@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method};
 use http_body::{Body, Frame, SizeHint};
 use reqwest::{Request, Response, Url};
 use tokio::time::timeout_at;
@@ -15,9 +15,9 @@ use super::failure::{Billing, Failure, Retry};
 use super::retry::retry_after;
 use crate::budget::Sent;
 use crate::clock::{Instant, calendar_now, now};
-use crate::config::Timeouts;
+use crate::config::{Target, Timeouts};
 use crate::error::TimeoutPhase;
-use crate::provider::openai;
+use crate::provider::WireFormat;
 use crate::{Cause, Error};
 
 /// The largest reply body that is read into memory.
@@ -49,6 +49,7 @@ pub(crate) struct Deadlines {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     upstream: String,
+    format: WireFormat,
     response: Response,
     deadlines: Deadlines,
     /// A piece of the body has come.
@@ -115,20 +116,20 @@ impl Http {
     /// Dropping the future closes the connection if the request is on its way.
     pub(crate) async fn post(
         &self,
-        upstream: &str,
+        target: &Target,
         url: Url,
-        headers: HeaderMap,
         body: Bytes,
         sent: Sent,
         deadlines: Deadlines,
     ) -> Result<Exchange, Failure> {
+        let upstream = &*target.name;
         // A timer looks at what it bounds before it looks at the clock.
         if now() >= deadlines.call {
             let error = deadlines.passed(upstream, TimeoutPhase::Total, deadlines.total);
             return Err(Failure::unsent(error));
         }
         let mut request = Request::new(Method::POST, url);
-        *request.headers_mut() = headers;
+        request.headers_mut().clone_from(&target.provider.headers);
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() =
             Some(reqwest::Body::wrap(RequestBody { bytes: Some(body), sent: sent.clone() }));
@@ -142,7 +143,8 @@ impl Http {
                 return Err(Failure { error, billing: Billing::of(&sent), retry: Retry::Elsewhere });
             }
         };
-        let exchange = Exchange { upstream: upstream.to_owned(), response, deadlines, begun: false };
+        let format = target.provider.format;
+        let exchange = Exchange { upstream: upstream.to_owned(), format, response, deadlines, begun: false };
         if exchange.response.status().is_success() {
             Ok(exchange)
         } else {
@@ -243,7 +245,7 @@ impl Exchange {
             }
         }
         let body = body.freeze();
-        let told = openai::error(&body);
+        let told = self.format.error(&body);
         let message = told.message.unwrap_or_else(|| "no message".to_owned());
         let retry = match status {
             // A quota that is used up is not there again a moment later.

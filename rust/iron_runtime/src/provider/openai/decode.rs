@@ -8,24 +8,10 @@ use serde_json::value::RawValue;
 
 use crate::call::Usage;
 use crate::pricing::Tier;
+use crate::provider::{ReplyFacts, Told};
 
 /// No model has a context of a billion tokens: a count beyond it is a fault, not a bill.
 const MOST_TOKENS: u64 = 1_000_000_000;
-
-/// What settling a reply needs to know.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct ReplyFacts {
-    /// `None` if the provider told none, or none that can be true.
-    pub(crate) usage: Option<Usage>,
-    pub(crate) tier: Option<Tier>,
-}
-
-/// What an error body says.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) message: Option<String>,
-    pub(crate) out_of_quota: bool,
-}
 
 #[derive(Deserialize)]
 struct ReplyBody<'a> {

@@ -8,15 +8,7 @@ use serde::Serialize;
 use crate::call::{ChatRequest, Content, EmbedRequest, Message, Part, Text};
 use crate::config::Target;
 use crate::json::Json;
-
-/// The bound on the output as it is sent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Output {
-    /// What the caller asked for, if anything.
-    Asked,
-    /// Lowered to fit a budget.
-    Lowered(u64),
-}
+use crate::provider::Output;
 
 /// A chat completion's body.
 pub(crate) fn chat(request: &ChatRequest, target: &Target, output: Output, stream: bool) -> Bytes {

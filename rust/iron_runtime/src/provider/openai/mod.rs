@@ -4,8 +4,8 @@ mod assemble;
 mod decode;
 mod encode;
 mod event;
+mod reading;
 
-pub(crate) use assemble::Assembly;
-pub(crate) use decode::{ReplyFacts, error, reply_facts};
-pub(crate) use encode::{Output, chat, embed};
-pub(crate) use event::{Event, event};
+pub(crate) use decode::{error, reply_facts};
+pub(crate) use encode::{chat, embed};
+pub(crate) use reading::Reading;

@@ -1,0 +1,71 @@
+//! A streamed reply as it is read: each event becomes chunks, and leaves what settling needs.
+
+use bytes::Bytes;
+
+use super::assemble::Assembly;
+use super::event::{Event, event};
+use crate::call::{ChatRequest, Chunk, Text};
+use crate::provider::ReplyFacts;
+
+/// What has been read of one stream.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    assembly: Assembly,
+    choices: u32,
+    /// The caller asked for the usage event; otherwise it is ours alone.
+    shows_usage: bool,
+    facts: ReplyFacts,
+}
+
+impl Reading {
+    pub(crate) fn new(request: &ChatRequest) -> Self {
+        let shows_usage = request.param("stream_options").is_some_and(|options| {
+            let options: Result<serde_json::Value, _> = serde_json::from_str(options.as_str());
+            options.is_ok_and(|options| options["include_usage"] == true)
+        });
+        Self {
+            assembly: Assembly::default(),
+            choices: request.n.unwrap_or(1),
+            shows_usage,
+            facts: ReplyFacts::default(),
+        }
+    }
+
+    pub(crate) fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<bool, String> {
+        let Event::Chunk { deltas, usage, tier } = event(&data)? else { return Ok(true) };
+        self.facts.tier = tier.or(self.facts.tier);
+        let shown = usage.is_none() || self.shows_usage;
+        if usage.is_some() {
+            self.facts.usage = usage;
+            self.assembly.add_usage(&data);
+        }
+        if deltas.is_empty() {
+            if shown {
+                chunks.push(Chunk { data, text: Text::new(), index: 0, finish_reason: None });
+            }
+            return Ok(false);
+        }
+        for delta in deltas {
+            self.assembly.add(&data, &delta);
+            let (index, finish_reason) = (delta.index, delta.finish_reason);
+            chunks.push(Chunk { data: data.clone(), text: delta.text, index, finish_reason });
+        }
+        Ok(false)
+    }
+
+    pub(crate) fn finished(&self) -> bool {
+        self.assembly.finished(self.choices)
+    }
+
+    pub(crate) fn facts(&self) -> &ReplyFacts {
+        &self.facts
+    }
+
+    pub(crate) fn most_tokens(&self) -> u64 {
+        self.assembly.most_tokens()
+    }
+
+    pub(crate) fn body(&self) -> Bytes {
+        self.assembly.body()
+    }
+}
