@@ -60,8 +60,8 @@ fn faults() -> Vec<Fault> {
         Fault::WrongLength(LengthFault { by: 5 }),
         Fault::WrongLength(LengthFault { by: -5 }),
         Fault::Reset(broken(At::AfterChunks(7))),
-        Fault::MalformedEvent(EventFault { after_chunks: 9 }),
-        Fault::ErrorEvent(EventFault { after_chunks: 5 }),
+        Fault::MalformedEvent(EventFault::after(9)),
+        Fault::ErrorEvent(EventFault::after(5)),
         Fault::NoDone(Bare {}),
         Fault::NoFinishReason(Bare {}),
     ]

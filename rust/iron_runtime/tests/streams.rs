@@ -207,9 +207,9 @@ async fn a_stream_that_breaks_off_is_in_doubt() {
 #[tokio::test]
 async fn events_that_are_no_chunks_end_the_stream() {
     for fault in [
-        Fault::ErrorEvent(EventFault { after_chunks: 2 }),
-        Fault::MalformedEvent(EventFault { after_chunks: 2 }),
-        Fault::ErrorEvent(EventFault { after_chunks: 0 }),
+        Fault::ErrorEvent(EventFault::after(2)),
+        Fault::MalformedEvent(EventFault::after(2)),
+        Fault::ErrorEvent(EventFault::after(0)),
     ] {
         let told = format!("{fault:?}");
         let (error, settled) = broken(replying(Reply::tokens(50), fault), json!({})).await;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use tokio::time::sleep;
 
@@ -29,6 +29,7 @@ use crate::stats::Usage;
 use crate::wire::Wire;
 
 pub(crate) const JSON: &str = "application/json";
+pub(crate) const EVENTS: &str = "text/event-stream; charset=utf-8";
 
 /// An answer being made.
 pub(crate) struct Answer<'a> {
@@ -78,14 +79,21 @@ impl Answer<'_> {
         }
         let content_type = match made {
             Made::Whole(_) => JSON,
-            Made::Events(_) => "text/event-stream; charset=utf-8",
+            Made::Events(_) => EVENTS,
         };
-        let headers = self.headers(content_type, generating, usage);
+        let mut headers = self.headers(content_type, generating, usage);
         self.flight.head(200);
         let body = match made {
             Made::Whole(bytes) => match plan.fault() {
                 Some(Fault::WrongLength(fault)) => {
-                    return Err(self.wrong_length(&headers, &bytes, fault.by));
+                    let length = (bytes.len() as u64).saturating_add_signed(fault.by);
+                    return Err(self.raw(&headers, &format!("content-length: {length}\r\n\r\n"), &bytes));
+                }
+                Some(Fault::TruncatedChunks(fault)) => {
+                    let missing = usize::try_from(fault.missing).unwrap_or(usize::MAX);
+                    let framing = format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n", bytes.len());
+                    let cut = bytes.slice(..bytes.len().saturating_sub(missing));
+                    return Err(self.raw(&headers, &framing, &cut));
                 }
                 Some(Fault::MalformedJson(_)) => {
                     // All but the brace that closes it.
@@ -97,6 +105,12 @@ impl Answer<'_> {
             Made::Events(stream) => ReplyBody::events(stream, rate, self.wire, self.flight),
         };
         let body = match plan.fault() {
+            Some(Fault::Padded(padding)) => {
+                if let Some(coding) = padding.coding {
+                    put(&mut headers, CONTENT_ENCODING, coding.name());
+                }
+                body.padded(*padding)
+            }
             Some(fault) => body.with_fault(fault),
             None => body,
         };
@@ -227,8 +241,8 @@ impl Answer<'_> {
         Err(Ending::new(how, Bytes::new(), Some(self.flight)))
     }
 
-    /// The whole reply as bytes, since the HTTP writer would not write a length that is wrong.
-    fn wrong_length(self, headers: &HeaderMap, body: &Bytes, by: i64) -> Ending {
+    /// The reply as bytes, since the HTTP writer would not frame it wrongly.
+    fn raw(self, headers: &HeaderMap, framing: &str, body: &Bytes) -> Ending {
         let mut raw = BytesMut::with_capacity(body.len() + 1024);
         raw.put_slice(b"HTTP/1.1 200 OK\r\n");
         for (name, value) in headers {
@@ -237,8 +251,7 @@ impl Answer<'_> {
             raw.put_slice(value.as_bytes());
             raw.put_slice(b"\r\n");
         }
-        let length = (body.len() as u64).saturating_add_signed(by);
-        raw.put_slice(format!("content-length: {length}\r\n\r\n").as_bytes());
+        raw.put_slice(framing.as_bytes());
         raw.put_slice(body);
         Ending::new(How::Close, raw.freeze(), Some(self.flight))
     }

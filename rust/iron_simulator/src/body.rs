@@ -11,9 +11,10 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::clock;
 use crate::ending::{Ending, How};
-use crate::fault::{At, Fault};
+use crate::fault::{At, Fault, PaddingFault};
 use crate::flight::{Flight, Meter};
 use crate::openai::stream::ChatStream;
+use crate::padding::Padded;
 use crate::wire::{Mark, Wire};
 
 /// A piece of a body and the tokens it carries.
@@ -22,13 +23,27 @@ pub(crate) struct Piece {
     pub(crate) bytes: Bytes,
     pub(crate) output: u64,
     pub(crate) reasoning: u64,
+    /// The time before it.
+    pub(crate) wait: Duration,
 }
 
-enum Source {
+pub(crate) enum Source {
     /// All at once, with `content-length`.
     Whole(Option<Bytes>),
     /// Event by event, chunked.
     Events(Box<ChatStream>),
+    /// One of the others after white space, chunked.
+    Padded(Box<Padded>),
+}
+
+impl Source {
+    pub(crate) fn next(&mut self) -> Option<Piece> {
+        match self {
+            Self::Whole(bytes) => bytes.take().map(|bytes| Piece { bytes, ..Piece::default() }),
+            Self::Events(stream) => stream.next(),
+            Self::Padded(padded) => padded.next(),
+        }
+    }
 }
 
 /// What a fault does at a place in the body.
@@ -127,15 +142,19 @@ impl ReplyBody {
         self
     }
 
+    /// With white space before it, and compressed if so told.
+    pub(crate) fn padded(mut self, padding: PaddingFault) -> Self {
+        let source = std::mem::replace(&mut self.source, Source::Whole(None));
+        self.source = Source::Padded(Box::new(Padded::new(padding, source)));
+        self
+    }
+
     fn chunked(&self) -> bool {
-        matches!(self.source, Source::Events(_))
+        matches!(self.source, Source::Events(_) | Source::Padded(_))
     }
 
     fn next(&mut self) -> Option<Piece> {
-        self.held.take().or_else(|| match &mut self.source {
-            Source::Whole(bytes) => bytes.take().map(|bytes| Piece { bytes, ..Piece::default() }),
-            Source::Events(stream) => stream.next(),
-        })
+        self.held.take().or_else(|| self.source.next())
     }
 
     /// When the piece may be given, if that is still to come.
@@ -257,6 +276,12 @@ impl Body for ReplyBody {
                 body.hand_end(5);
                 return Poll::Ready(None);
             };
+            let wait = std::mem::take(&mut piece.wait);
+            if !wait.is_zero() {
+                body.held = Some(piece);
+                body.wait = Some(Box::pin(sleep(wait)));
+                continue;
+            }
             if let Some(due) = body.too_early(&piece) {
                 body.held = Some(piece);
                 body.wait = Some(Box::pin(sleep_until(due)));
@@ -288,7 +313,7 @@ impl Body for ReplyBody {
         match &self.source {
             Source::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Source::Whole(None) => SizeHint::with_exact(0),
-            Source::Events(_) => SizeHint::default(),
+            Source::Events(_) | Source::Padded(_) => SizeHint::default(),
         }
     }
 }

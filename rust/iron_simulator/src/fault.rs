@@ -1,7 +1,13 @@
 //! Faults: the ways in which a reply goes wrong.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+mod detail;
+
+pub use detail::{
+    At, Bare, BreakFault, Coding, EmptyFault, EndlessFault, ErrorBody, EventFault, Filler, LengthFault,
+    PaddingFault, RedirectFault, RetryAfter, StallFault, StatusFault, TruncateFault,
+};
 
 /// One way in which a reply goes wrong; in JSON, `{"kind": "status", "status": 429}`.
 ///
@@ -22,6 +28,10 @@ pub enum Fault {
     ErrorInOk(Bare),
     /// Refused with status 200 and no body.
     EmptyBody(Bare),
+    /// Refused with status 200 and a page in HTML.
+    Page(Bare),
+    /// *Stream*: refused with a stream that has no events, or `[DONE]` alone.
+    EmptyStream(EmptyFault),
     /// Nothing is sent for a time, or for ever.
     Stall(StallFault),
     /// The connection is reset (TCP RST). Before the headers: refused.
@@ -32,6 +42,10 @@ pub enum Fault {
     MalformedJson(Bare),
     /// *Plain*: `content-length` is not the body's length, and the connection is closed after the body.
     WrongLength(LengthFault),
+    /// *Plain*: the body is chunked, and the connection is closed before the last of it.
+    TruncatedChunks(TruncateFault),
+    /// White space stands before the reply, and all of it may be compressed: a body without measure, or a bomb.
+    Padded(PaddingFault),
     /// *Stream*: the data of one event is not JSON.
     MalformedEvent(EventFault),
     /// *Stream*: an event with an error stands in place of the rest.
@@ -40,6 +54,10 @@ pub enum Fault {
     NoDone(Bare),
     /// *Stream*: no chunk has a `finish_reason`.
     NoFinishReason(Bare),
+    /// *Stream*: it never ends. The reply's tokens count; what follows them is not generated and counts nothing.
+    Endless(EndlessFault),
+    /// *Stream*: a byte-order mark stands at the start.
+    Bom(Bare),
     /// Every byte of the body is written alone, in a chunk of its own if chunked, so that every character is split.
     SplitBytes(Bare),
     /// *Stream*: lines end in CR LF.
@@ -50,160 +68,39 @@ pub enum Fault {
     MultiLineData(Bare),
 }
 
-/// A fault with nothing to set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bare {}
-
-/// A refusal with a status; what is not given is what OpenAI sends with it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StatusFault {
-    /// From 400 to 999.
-    pub status: u16,
-    /// The `retry-after` header. Default none.
-    #[serde(default)]
-    pub retry_after: Option<RetryAfter>,
-    /// The `retry-after-ms` header. Default none.
-    #[serde(default)]
-    pub retry_after_ms: Option<u64>,
-    /// `error.code`, such as `insufficient_quota`.
-    #[serde(default)]
-    pub code: Option<String>,
-    /// `error.message`.
-    #[serde(default)]
-    pub message: Option<String>,
-    /// What the body is. Default an OpenAI error.
-    #[serde(default)]
-    pub body: ErrorBody,
-}
-
-impl StatusFault {
-    /// OpenAI's error of that status.
-    pub fn new(status: u16) -> Self {
-        Self {
-            status,
-            retry_after: None,
-            retry_after_ms: None,
-            code: None,
-            message: None,
-            body: ErrorBody::OpenAi,
-        }
-    }
-}
-
 impl Fault {
+    /// Every kind's name, in the order of their definition.
+    pub const KINDS: [&'static str; 24] = [
+        "status",
+        "refuse",
+        "redirect",
+        "error_in_ok",
+        "empty_body",
+        "page",
+        "empty_stream",
+        "stall",
+        "reset",
+        "close",
+        "malformed_json",
+        "wrong_length",
+        "truncated_chunks",
+        "padded",
+        "malformed_event",
+        "error_event",
+        "no_done",
+        "no_finish_reason",
+        "endless",
+        "bom",
+        "split_bytes",
+        "crlf",
+        "comments",
+        "multi_line_data",
+    ];
+
     /// Refused with OpenAI's error of that status.
     pub fn status(status: u16) -> Self {
         Self::Status(StatusFault::new(status))
     }
-}
-
-/// A `retry-after` header.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum RetryAfter {
-    /// Seconds, as a number.
-    Seconds(u64),
-    /// This text, whatever it says.
-    Text(String),
-    /// An HTTP date so many seconds from now by the wall clock: `{"date_in_s": 2}`.
-    Date {
-        /// Seconds from now.
-        date_in_s: u64,
-    },
-}
-
-/// What the body of a refusal is; in JSON `"openai"`, `"html"`, `"empty"`, `{"text": ".."}` or `{"json": {..}}`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorBody {
-    /// `{"error": {"message", "type", "param", "code"}}`.
-    #[default]
-    #[serde(rename = "openai")]
-    OpenAi,
-    /// A page such as a proxy sends.
-    Html,
-    /// Nothing.
-    Empty,
-    /// This text, as `text/plain`.
-    Text(String),
-    /// This JSON.
-    Json(Value),
-}
-
-/// A redirect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RedirectFault {
-    /// The `location`.
-    pub to: String,
-    /// From 300 to 399. Default 307.
-    #[serde(default = "temporary_redirect")]
-    pub status: u16,
-}
-
-fn temporary_redirect() -> u16 {
-    307
-}
-
-/// A stall.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StallFault {
-    /// Where it happens.
-    pub at: At,
-    /// How long it lasts. Default for ever: until the client leaves or the simulator stops.
-    #[serde(default)]
-    pub ms: Option<u64>,
-}
-
-/// A connection that breaks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BreakFault {
-    /// Where it happens.
-    pub at: At,
-}
-
-/// A place in a reply; in JSON `"before_headers"`, `"after_headers"`, `{"after_bytes": 10}` or `{"after_chunks": 3}`.
-///
-/// A place beyond the end of a stream is just before its end; a plain reply never comes to one beyond its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum At {
-    /// Before the first byte.
-    BeforeHeaders,
-    /// Between headers and body.
-    AfterHeaders,
-    /// After so many bytes of the body. Within an event of a stream, that event's HTTP chunk is cut short.
-    AfterBytes(u64),
-    /// After so many events of a stream, of which the first carries the role. A plain reply is one chunk.
-    AfterChunks(u64),
-}
-
-/// A `content-length` that is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LengthFault {
-    /// Bytes added to the true length: positive claims bytes that never come, negative leaves bytes over.
-    pub by: i64,
-}
-
-/// An event that is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EventFault {
-    /// Events before it. Beyond the end it is the last one. Default 1.
-    #[serde(default = "one")]
-    pub after_chunks: u64,
-}
-
-fn one() -> u64 {
-    1
-}
-
-impl Fault {
     /// The kind's name, as in JSON.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -212,15 +109,21 @@ impl Fault {
             Self::Redirect(_) => "redirect",
             Self::ErrorInOk(_) => "error_in_ok",
             Self::EmptyBody(_) => "empty_body",
+            Self::Page(_) => "page",
+            Self::EmptyStream(_) => "empty_stream",
             Self::Stall(_) => "stall",
             Self::Reset(_) => "reset",
             Self::Close(_) => "close",
             Self::MalformedJson(_) => "malformed_json",
             Self::WrongLength(_) => "wrong_length",
+            Self::TruncatedChunks(_) => "truncated_chunks",
+            Self::Padded(_) => "padded",
             Self::MalformedEvent(_) => "malformed_event",
             Self::ErrorEvent(_) => "error_event",
             Self::NoDone(_) => "no_done",
             Self::NoFinishReason(_) => "no_finish_reason",
+            Self::Endless(_) => "endless",
+            Self::Bom(_) => "bom",
             Self::SplitBytes(_) => "split_bytes",
             Self::Crlf(_) => "crlf",
             Self::Comments(_) => "comments",
@@ -231,16 +134,32 @@ impl Fault {
     /// Whether the fault can be done to a reply that is (`true`) or is not streamed.
     pub(crate) fn applies(&self, stream: bool) -> bool {
         match self {
-            Self::MalformedJson(_) | Self::WrongLength(_) => !stream,
-            Self::MalformedEvent(_)
+            Self::MalformedJson(_) | Self::WrongLength(_) | Self::TruncatedChunks(_) => !stream,
+            Self::EmptyStream(_)
+            | Self::MalformedEvent(_)
             | Self::ErrorEvent(_)
             | Self::NoDone(_)
             | Self::NoFinishReason(_)
+            | Self::Endless(_)
+            | Self::Bom(_)
             | Self::Crlf(_)
             | Self::Comments(_)
             | Self::MultiLineData(_) => stream,
             Self::Refuse(_) => false,
             _ => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_kinds_is_the_one_that_is_read() {
+        let error = serde_json::from_str::<Fault>(r#"{"kind": "?"}"#).unwrap_err().to_string();
+        let (_, read) = error.split_once("expected one of ").unwrap();
+        let read: Vec<_> = read.split('`').skip(1).step_by(2).collect();
+        assert_eq!(read, Fault::KINDS);
     }
 }

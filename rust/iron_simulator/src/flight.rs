@@ -96,7 +96,7 @@ impl Flight {
 
 /// Whether a reply with a fault of that kind is not what was asked for even if all of it arrives.
 fn spoils(kind: &str) -> bool {
-    !matches!(kind, "stall" | "split_bytes" | "crlf" | "comments" | "multi_line_data")
+    !matches!(kind, "stall" | "padded" | "bom" | "split_bytes" | "crlf" | "comments" | "multi_line_data")
 }
 
 impl Drop for Flight {

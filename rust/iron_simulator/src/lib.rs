@@ -76,6 +76,8 @@
 //!         {"probability": 0.01, "fault": {"kind": "reset", "at": {"after_chunks": 3}}},
 //!         {"probability": 0.01, "fault": {"kind": "stall", "at": "before_headers", "ms": 30000}},
 //!         {"probability": 0.01, "fault": {"kind": "close", "at": {"after_bytes": 100}}},
+//!         {"probability": 0.01, "fault": {"kind": "padded", "bytes": 1000000000, "coding": "gzip"}},
+//!         {"probability": 0.01, "fault": {"kind": "endless", "with": "comments", "every_ms": 100}},
 //!         {"when": {"text": "long"}, "reply": {"output_tokens": 400, "reasoning_tokens": 100}},
 //!         {"when": {"text": "bad"}, "reply": {"refusal": "I can't help with that."}},
 //!         {"reply": {"text": ["first", "second"], "usage": {"input_tokens": 10, "output_tokens": 2}}}
@@ -89,12 +91,14 @@
 mod answer;
 mod body;
 mod clock;
+mod coding;
 mod draw;
 mod ending;
 mod error;
 mod fault;
 mod flight;
 mod openai;
+mod padding;
 mod record;
 mod refusal;
 mod reply;
@@ -112,8 +116,8 @@ mod wire;
 
 pub use error::Error;
 pub use fault::{
-    At, Bare, BreakFault, ErrorBody, EventFault, Fault, LengthFault, RedirectFault, RetryAfter, StallFault,
-    StatusFault,
+    At, Bare, BreakFault, Coding, EmptyFault, EndlessFault, ErrorBody, EventFault, Fault, Filler,
+    LengthFault, PaddingFault, RedirectFault, RetryAfter, StallFault, StatusFault, TruncateFault,
 };
 pub use record::{Outcome, RecordedRequest};
 pub use rule::{Match, Reply, Rule, Text, ToolCall, UsageOverride};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 
-use crate::answer::{JSON, put};
+use crate::answer::{EVENTS, JSON, put};
 use crate::clock;
 use crate::fault::{At, ErrorBody, Fault, RetryAfter, StatusFault};
 use crate::openai::error::ApiError;
@@ -14,7 +14,12 @@ use crate::openai::error::ApiError;
 /// Whether nothing is generated because of the fault.
 pub(crate) fn refuses(fault: &Fault) -> bool {
     match fault {
-        Fault::Status(_) | Fault::Redirect(_) | Fault::ErrorInOk(_) | Fault::EmptyBody(_) => true,
+        Fault::Status(_)
+        | Fault::Redirect(_)
+        | Fault::ErrorInOk(_)
+        | Fault::EmptyBody(_)
+        | Fault::Page(_)
+        | Fault::EmptyStream(_) => true,
         Fault::Reset(fault) | Fault::Close(fault) => fault.at == At::BeforeHeaders,
         _ => false,
     }
@@ -29,6 +34,14 @@ pub(crate) fn refusal(fault: &Fault, headers: &mut HeaderMap) -> (u16, Bytes) {
             (redirect.status, Bytes::new())
         }
         Fault::ErrorInOk(_) => (200, ApiError::server().body()),
+        Fault::Page(_) => {
+            put(headers, CONTENT_TYPE, "text/html");
+            (200, html(200))
+        }
+        Fault::EmptyStream(fault) => {
+            put(headers, CONTENT_TYPE, EVENTS);
+            (200, if fault.done { Bytes::from_static(b"data: [DONE]\n\n") } else { Bytes::new() })
+        }
         _ => (200, Bytes::new()),
     }
 }

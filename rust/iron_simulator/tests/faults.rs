@@ -6,7 +6,7 @@ mod client;
 use std::io::ErrorKind;
 
 use client::{Client, LONG, chat, simulator, with_rule};
-use iron_simulator::Outcome;
+use iron_simulator::{Fault, Outcome};
 use serde_json::{Value, json};
 
 /// What a client gets from a simulator with that fault, until the connection ends.
@@ -77,6 +77,10 @@ async fn refusals_under_other_statuses() {
     assert_eq!((reply.status, &reply.json()["error"]["type"]), (200, &json!("server_error")));
     assert!(simulator.quiet(LONG).await);
     assert_eq!(simulator.requests()[0].outcome, Outcome::Refused);
+    let (_simulator, mut client) = with_rule(json!({"fault": {"kind": "page"}})).await;
+    let reply = client.chat(json!({})).await;
+    assert_eq!((reply.status, reply.headers["content-type"].as_str()), (200, "text/html"));
+    assert!(reply.text().starts_with("<html>"));
     let (simulator, mut client) = with_rule(json!({"fault": {"kind": "empty_body"}})).await;
     let reply = client.chat(json!({})).await;
     assert_eq!((reply.status, reply.body.len()), (200, 0));
@@ -169,10 +173,13 @@ async fn every_byte_comes_alone() {
 
 #[tokio::test]
 async fn stream_forms_keep_the_text() {
-    for kind in ["crlf", "comments", "multi_line_data", "no_done", "no_finish_reason", "malformed_event"] {
+    for kind in
+        ["crlf", "comments", "multi_line_data", "bom", "no_done", "no_finish_reason", "malformed_event"]
+    {
         let rule = json!({"fault": {"kind": kind}, "reply": {"text": "a 🦀 text"}});
         let (simulator, mut client) = with_rule(rule).await;
         let reply = client.chat(json!({"stream": true})).await;
+        assert_eq!(reply.body.starts_with("\u{feff}".as_bytes()), kind == "bom");
         let spoilt = kind == "malformed_event";
         assert_eq!(reply.streamed_text() == "a 🦀 text", !spoilt, "{kind}");
         assert_eq!(client.chat(json!({})).await.status, 200, "plain requests are left alone");
@@ -192,6 +199,29 @@ async fn an_error_ends_a_stream() {
     assert!(events[2].starts_with("{\"error\":"));
     assert!(simulator.quiet(LONG).await);
     assert_eq!(simulator.stats().output_tokens, 1, "the role and one token were written");
+}
+
+#[tokio::test]
+async fn an_event_that_is_wrong_may_be_named_an_error() {
+    for kind in ["error_event", "malformed_event"] {
+        let (_simulator, mut client) =
+            with_rule(json!({"fault": {"kind": kind, "after_chunks": 1, "named": true}})).await;
+        let text = client.chat(json!({"stream": true})).await.text();
+        assert_eq!(text.matches("\n\nevent: error\ndata: {\"").count(), 1, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_stream_generates_nothing() {
+    for (done, body) in [(false, ""), (true, "data: [DONE]\n\n")] {
+        let (simulator, mut client) =
+            with_rule(json!({"fault": {"kind": "empty_stream", "done": done}})).await;
+        let reply = client.chat(json!({"stream": true})).await;
+        assert_eq!((reply.status, reply.text().as_str()), (200, body));
+        assert!(reply.headers["content-type"].starts_with("text/event-stream"));
+        assert!(simulator.quiet(LONG).await);
+        assert_eq!((simulator.stats().input_tokens, simulator.requests()[0].outcome), (0, Outcome::Refused));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,4 +260,12 @@ async fn faults_strike_other_endpoints_too() {
         with_rule(json!({"when": {"path": "/v1/e*"}, "fault": {"kind": "status", "status": 500}})).await;
     assert_eq!(client.post("/v1/embeddings", &json!({"model": "e", "input": "x"})).await.status, 500);
     assert_eq!(client.post("/v1/chat/completions", &chat(json!({}))).await.status, 200);
+}
+
+#[test]
+fn every_kind_is_in_the_docs() {
+    let docs = include_str!("../../../docs/testing.md");
+    for kind in Fault::KINDS {
+        assert!(docs.contains(&format!("`{kind}`")), "docs/testing.md says nothing of {kind}");
+    }
 }

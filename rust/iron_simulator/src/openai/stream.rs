@@ -1,28 +1,19 @@
 //! A chat completion as a stream of events.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use serde_json::json;
 
 use crate::body::Piece;
-use crate::fault::Fault;
+use crate::fault::{EndlessFault, Fault, Filler};
 use crate::openai::chat::{Heading, UsageBody};
 use crate::openai::error::ApiError;
+use crate::openai::form::Form;
 use crate::reply::Choice;
 use crate::stats::Usage;
 use crate::tokens::{count_tokens, first_tokens};
-
-/// How events are written; the default is what OpenAI writes.
-struct Form {
-    line_end: &'static str,
-    comments: bool,
-    finish_reason: bool,
-    done: bool,
-    /// Events before the one that is wrong.
-    malformed: Option<u64>,
-    error: Option<u64>,
-}
 
 /// A stream of events, made one at a time as they are asked for.
 pub(crate) struct ChatStream {
@@ -75,14 +66,7 @@ impl ChatStream {
             before,
             after: "]}",
             usage: None,
-            form: Form {
-                line_end: "\n",
-                comments: false,
-                finish_reason: true,
-                done: true,
-                malformed: None,
-                error: None,
-            },
+            form: Form::default(),
             sent: 0,
             output_left: usage.output,
             reasoning_left: usage.reasoning,
@@ -99,16 +83,10 @@ impl ChatStream {
 
     /// Do `fault` to the events, if it is one that is done to them.
     pub(crate) fn with_fault(mut self, fault: &Fault) -> Self {
-        match fault {
-            Fault::Crlf(_) => self.form.line_end = "\r\n",
-            Fault::Comments(_) => self.form.comments = true,
-            Fault::NoFinishReason(_) => self.form.finish_reason = false,
-            Fault::NoDone(_) => self.form.done = false,
-            Fault::MalformedEvent(event) => self.form.malformed = Some(event.after_chunks),
-            Fault::ErrorEvent(event) => self.form.error = Some(event.after_chunks),
+        self.form = Form::of(fault);
+        if matches!(fault, Fault::MultiLineData(_)) {
             // Between the id and the rest, where a line end is white space to JSON.
-            Fault::MultiLineData(_) => self.before = self.before.replacen(',', ",\ndata: ", 1),
-            _ => {}
+            self.before = self.before.replacen(',', ",\ndata: ", 1);
         }
         self
     }
@@ -120,24 +98,35 @@ impl ChatStream {
         }
         // Enough for a chunk of one token, so that most events take one allocation.
         let mut out = BytesMut::with_capacity(self.before.len() + 160);
+        if std::mem::take(&mut self.form.bom) {
+            out.put_slice("\u{feff}".as_bytes());
+        }
         self.comment(&mut out);
-        out.put_slice(b"data: ");
         let Some(turn) = self.find_turn() else { return self.end(out) };
         let last = self.choices[turn].stage == Stage::Finish
             && self.choices.iter().filter(|cursor| cursor.stage != Stage::Over).count() == 1;
+        if last && let Some(endless) = self.form.endless {
+            return Some(self.fill(out, endless));
+        }
         let due = |at: Option<u64>, sent: u64| at.is_some_and(|at| sent >= at || last);
-        if due(self.form.error, self.sent) {
+        let (error, malformed) = (due(self.form.error, self.sent), due(self.form.malformed, self.sent));
+        if self.form.named && (error || malformed) {
+            out.put_slice(b"event: error");
+            out.put_slice(self.form.line_end.as_bytes());
+        }
+        out.put_slice(b"data: ");
+        if error {
             self.over = true;
             out.put_slice(&ApiError::server().body());
             return Some(self.piece(out, 0, 0));
         }
+        let start = out.len();
         out.put_slice(self.before.as_bytes());
         let (output, reasoning) = self.choices[turn].write(turn, self.per_chunk, &mut out);
-        if due(self.form.malformed, self.sent) {
+        if malformed {
             // Cut where the choices begin.
             self.form.malformed = None;
-            let start = out.len().min(self.before.len() + 6);
-            out.truncate(start);
+            out.truncate(start + self.before.len());
         } else {
             out.put_slice(self.after.as_bytes());
         }
@@ -147,8 +136,23 @@ impl ChatStream {
         Some(self.piece(out, output, reasoning))
     }
 
+    /// What goes on for ever.
+    fn fill(&mut self, mut out: BytesMut, endless: EndlessFault) -> Piece {
+        match endless.with {
+            Filler::Comments => out.put_slice(b": keep-alive"),
+            Filler::Chunks => {
+                out.put_slice(b"data: ");
+                out.put_slice(self.before.as_bytes());
+                out.put_slice(br#"{"index":0,"delta":{"content":" "},"logprobs":null,"finish_reason":null}"#);
+                out.put_slice(self.after.as_bytes());
+            }
+        }
+        Piece { wait: Duration::from_millis(endless.every_ms), ..self.piece(out, 0, 0) }
+    }
+
     /// The usage event, then the end.
     fn end(&mut self, mut out: BytesMut) -> Option<Piece> {
+        out.put_slice(b"data: ");
         if let Some(usage) = self.usage.take() {
             out.put_slice(self.before.as_bytes());
             out.put_slice(format!("],\"usage\":{usage}}}").as_bytes());
@@ -169,7 +173,7 @@ impl ChatStream {
         let (output, reasoning) = (output.min(self.output_left), reasoning.min(self.reasoning_left));
         self.output_left -= output;
         self.reasoning_left -= reasoning;
-        Piece { bytes: out.freeze(), output, reasoning }
+        Piece { bytes: out.freeze(), output, reasoning, ..Piece::default() }
     }
 
     fn comment(&self, out: &mut BytesMut) {
