@@ -4,7 +4,8 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 
-use super::{Asked, Call, OWN_CHAT_FIELDS, check_fields};
+use super::Call;
+use super::asked::{Asked, OWN_CHAT_FIELDS, check_fields};
 use crate::call::{CallContext, ChatRequest, Reply};
 use crate::{Client, Error};
 

@@ -1,0 +1,79 @@
+//! Finding the upstream that answers: limits, retries, fallbacks.
+
+use super::Call;
+use super::asked::Asked;
+use super::attempt::Answer;
+use crate::Error;
+use crate::clock::now;
+use crate::config::Target;
+use crate::limit::Slot;
+use crate::route::Route;
+use crate::upstream::{Backoff, Failure, Retry};
+
+impl Call {
+    /// Rate limits, counted at the first upstream of the route.
+    pub(super) async fn admit(&mut self, route: &Route, asked: Asked<'_>) -> Result<Slot, Error> {
+        let tokens = match route.first() {
+            Some(target) => asked.rate_tokens(target, self.engine.config.min_output_tokens)?,
+            None => 0,
+        };
+        let waiting = now();
+        let engine = self.engine.clone();
+        let slot = engine.limits.admit(tokens, self.deadline).await;
+        self.queued += waiting.elapsed();
+        slot
+    }
+
+    /// Ask the upstreams of the route in order until one answers.
+    pub(super) async fn answer(&mut self, route: &Route, asked: Asked<'_>) -> Result<Answer, Error> {
+        let mut failures = Vec::new();
+        for target in route.iter() {
+            match self.ask(target, asked).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) if route.len() == 1 => return Err(failure.error),
+                // Told alone, a refusal says that no request was made.
+                Err(failure)
+                    if failure.retry == Retry::Never && !(failure.refused() && self.attempts > 0) =>
+                {
+                    return Err(failure.error);
+                }
+                Err(failure) => failures.push(failure.error),
+            }
+            if now() >= self.deadline {
+                break;
+            }
+        }
+        Err(Error::NoUpstream {
+            route: route.iter().map(|target| &*target.name).collect::<Vec<_>>().join(", "),
+            failures,
+        })
+    }
+
+    /// Ask one upstream, again where that may help and the deadline allows it.
+    pub(super) async fn ask(&mut self, target: &Target, asked: Asked<'_>) -> Result<Answer, Failure> {
+        let policy = self.engine.config.retry;
+        let most = self.context.max_attempts.unwrap_or(policy.max_attempts);
+        let mut backoff = Backoff::new(policy);
+        let mut attempt = 1;
+        let mut before = None;
+        loop {
+            let failure = match self.attempt(target, asked).await {
+                Ok(answer) => return Ok(answer),
+                // Why it was to be tried again is what the caller has to know.
+                Err(failure) if failure.refused() => return Err(before.unwrap_or(failure)),
+                Err(failure) => failure,
+            };
+            let Retry::After(at_least) = failure.retry else { return Err(failure) };
+            let ready = now() + backoff.next(at_least);
+            if attempt >= most || ready >= self.deadline {
+                return Err(failure);
+            }
+            tracing::debug!(upstream = %target.name, attempt, code = %failure.error.code(), "trying again");
+            let waiting = now();
+            tokio::time::sleep_until(ready).await;
+            self.queued += waiting.elapsed();
+            before = Some(failure);
+            attempt += 1;
+        }
+    }
+}

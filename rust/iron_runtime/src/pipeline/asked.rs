@@ -1,0 +1,87 @@
+//! What a call asks for, and what each of its attempts needs to know of that.
+
+use bytes::Bytes;
+use iron_protocol::NanoUsd;
+
+use crate::Error;
+use crate::budget::Ask;
+use crate::call::{ChatRequest, EmbedRequest, Text};
+use crate::config::Target;
+use crate::json::Json;
+use crate::pricing::{Bound, ChatBound, embed_bound};
+use crate::provider::Output;
+
+/// Fields of the body that are written from what governing a call rests on. One more of them among the others would be
+/// the one that the provider reads, and not the one that was reserved for.
+pub(super) const OWN_CHAT_FIELDS: [&str; 6] =
+    ["model", "messages", "stream", "n", "max_tokens", "max_completion_tokens"];
+pub(super) const OWN_EMBED_FIELDS: [&str; 2] = ["model", "input"];
+
+/// What a call asks for.
+#[derive(Clone, Copy)]
+pub(super) enum Asked<'a> {
+    Chat { request: &'a ChatRequest, stream: bool },
+    Embed(&'a EmbedRequest),
+}
+
+/// One attempt's bound and what it reserves.
+pub(super) struct Plan {
+    pub(super) bound: Bound,
+    pub(super) ask: Ask,
+    chat: Option<ChatBound>,
+}
+
+impl Plan {
+    pub(super) fn lowered(&self, granted: NanoUsd) -> Option<u64> {
+        // With no budget in the chain everything asked is granted, and nothing is lowered.
+        if granted >= self.ask.most { None } else { self.chat?.lowered(granted) }
+    }
+}
+
+impl Asked<'_> {
+    pub(super) fn plan(self, target: &Target, least_output: u32) -> Result<Plan, Error> {
+        let price = target.price.as_deref();
+        match self {
+            Self::Chat { request, .. } => {
+                let chat = ChatBound::new(request, price, least_output)?;
+                Ok(Plan { bound: chat.bound, ask: chat.ask(), chat: Some(chat) })
+            }
+            Self::Embed(request) => {
+                let bound = embed_bound(request, price);
+                Ok(Plan { bound, ask: Ask::exactly(bound.input_cost), chat: None })
+            }
+        }
+    }
+
+    pub(super) fn rate_tokens(self, target: &Target, least_output: u32) -> Result<u64, Error> {
+        let plan = self.plan(target, least_output)?;
+        Ok(plan.chat.map_or(plan.bound.input_tokens / 4, |chat| chat.rate_tokens()))
+    }
+
+    pub(super) fn encode(self, target: &Target, plan: &Plan, granted: NanoUsd) -> Bytes {
+        let format = target.provider.format;
+        match self {
+            Self::Chat { request, stream } => {
+                let output = plan.lowered(granted).map_or(Output::Asked, Output::Lowered);
+                format.chat(request, target, output, stream)
+            }
+            Self::Embed(request) => format.embed(request, target),
+        }
+    }
+
+    pub(super) fn url(self, target: &Target) -> reqwest::Url {
+        match self {
+            Self::Chat { .. } => target.provider.chat_url.clone(),
+            Self::Embed(_) => target.provider.embeddings_url.clone(),
+        }
+    }
+}
+
+pub(super) fn check_fields(params: &[(Text, Json)], own: &[&str]) -> Result<(), Error> {
+    match params.iter().find(|(name, _)| own.contains(&&**name)) {
+        Some((name, _)) => {
+            Err(Error::config(format!("{name} has its own argument: it cannot be among the other fields")))
+        }
+        None => Ok(()),
+    }
+}

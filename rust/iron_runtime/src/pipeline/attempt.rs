@@ -1,0 +1,133 @@
+//! One attempt at one upstream: reserve, send, decode, settle.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use iron_protocol::NanoUsd;
+
+use super::Call;
+use super::asked::Asked;
+use crate::Error;
+use crate::budget::{Ask, Reservation};
+use crate::call::{Settlement, Usage};
+use crate::clock::{Instant, now};
+use crate::config::Target;
+use crate::pricing::{Bound, cost};
+use crate::provider::ReplyFacts;
+use crate::upstream::{Billing, Deadlines, Exchange, Failure, Retry};
+
+/// An upstream's answer.
+pub(super) enum Answer {
+    /// Whole, decoded and settled.
+    Whole { body: Bytes, usage: Usage, upstream: Arc<str> },
+    /// Begun: events follow.
+    Begun(Box<Open>),
+}
+
+/// A streamed answer whose events have not been read.
+pub(crate) struct Open {
+    pub(crate) exchange: Exchange,
+    pub(crate) reservation: Reservation,
+    pub(crate) target: Target,
+    pub(crate) bound: Bound,
+    pub(crate) sent_at: Instant,
+}
+
+impl Call {
+    /// Reserve, send, decode, settle: once.
+    pub(super) async fn attempt(&mut self, target: &Target, asked: Asked<'_>) -> Result<Answer, Failure> {
+        if let Some(message) = &target.provider.missing_key {
+            return Err(Failure {
+                retry: Retry::Elsewhere,
+                ..Failure::unsent(Error::config(message.as_str()))
+            });
+        }
+        let plan = asked.plan(target, self.engine.config.min_output_tokens).map_err(Failure::unsent)?;
+        let reservation = self.reserve(plan.ask).await.map_err(Failure::unsent)?;
+        let body = asked.encode(target, &plan, reservation.amount());
+        if let Some(tokens) = plan.lowered(reservation.amount()) {
+            self.warnings
+                .push(format!("max_tokens was lowered to {tokens}: the budget has no room for more"));
+        }
+        self.attempts += 1;
+        let sent_at = now();
+        let engine = self.engine.clone();
+        let url = asked.url(target);
+        let deadlines =
+            Deadlines { timeouts: engine.config.timeouts, total: self.total, call: self.deadline };
+        let sent = reservation.sent().clone();
+        let mut exchange = match engine.http.post(target, url, body, sent, deadlines).await {
+            Ok(exchange) => exchange,
+            Err(failure) => return Err(self.failed(failure, reservation, sent_at)),
+        };
+        if let Asked::Chat { stream: true, .. } = asked {
+            let open = Open { exchange, reservation, target: target.clone(), bound: plan.bound, sent_at };
+            return Ok(Answer::Begun(Box::new(open)));
+        }
+        let read = match exchange.body().await {
+            Ok(body) => match target.provider.format.reply(&body) {
+                Ok(facts) => Ok((body, facts)),
+                // Whoever answered so once would do so again.
+                Err(message) => Err(Failure::in_doubt(exchange.malformed(message, body), Retry::Elsewhere)),
+            },
+            Err(failure) => Err(failure),
+        };
+        match read {
+            Ok((body, facts)) => {
+                self.upstream += sent_at.elapsed();
+                // Not counted by the provider: a body of so many bytes holds at most so many tokens.
+                let counted = plan.bound.counted(body.len() as u64);
+                let usage = self.settle(reservation, target, &facts, counted);
+                Ok(Answer::Whole { body, usage, upstream: target.name.clone() })
+            }
+            Err(failure) => Err(self.failed(failure, reservation, sent_at)),
+        }
+    }
+
+    pub(super) async fn reserve(&mut self, ask: Ask) -> Result<Reservation, Error> {
+        let waiting = now();
+        let reservation = self.engine.ledger.reserve(self.chain.clone(), ask, Some(self.deadline)).await;
+        self.queued += waiting.elapsed();
+        reservation.map_err(|refusal| Error::BudgetExceeded(Box::new(refusal)))
+    }
+
+    /// Settle an attempt that gave no answer.
+    fn failed(&mut self, failure: Failure, reservation: Reservation, sent_at: Instant) -> Failure {
+        self.upstream += sent_at.elapsed();
+        match failure.billing {
+            Billing::Free => reservation.release(),
+            Billing::InDoubt => {
+                self.cost = self.cost.saturating_add(reservation.settle_in_doubt());
+                self.settlement = Settlement::InDoubt;
+            }
+        }
+        failure
+    }
+
+    /// Settle with what the provider counted; otherwise at `counted`, our own upper bound; otherwise at the reservation.
+    pub(crate) fn settle(
+        &mut self,
+        reservation: Reservation,
+        target: &Target,
+        facts: &ReplyFacts,
+        counted: Option<NanoUsd>,
+    ) -> Usage {
+        let reserved = reservation.amount();
+        let (actual, settlement, usage) = match (facts.usage, counted) {
+            (Some(usage), _) => {
+                (cost(target.price.as_deref(), facts.tier, &usage), Settlement::Settled, usage)
+            }
+            (None, Some(counted)) => (counted.min(reserved), Settlement::Estimated, Usage::default()),
+            (None, None) => (reserved, Settlement::InDoubt, Usage::default()),
+        };
+        if settlement != Settlement::Settled {
+            self.warnings.push(format!("{} told no usage: the cost is {}", target.name, settlement.as_str()));
+            if self.settlement == Settlement::Settled {
+                self.settlement = settlement;
+            }
+        }
+        self.cost = self.cost.saturating_add(actual);
+        reservation.settle(actual);
+        usage
+    }
+}
