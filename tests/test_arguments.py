@@ -194,7 +194,7 @@ def test_wrong_budgets_are_told(usd, message):
 SETTINGS = [
     ({"config": 5}, "config is of type int; give a path"),
     ({"config": {"zebra": 1}}, "unknown key `zebra`"),
-    ({"config": {"budget": 5}}, "integer `5`"),
+    ({"config": {"budget": 5}}, "config: budget is an integer: give a table"),
     ({"config": {"budget": 5}, "budget": "1"}, "budget is of type int; give a mapping"),
     ({"config": "/nowhere/iron.toml"}, "/nowhere/iron.toml"),
     ({"config": {}, "budget": 0.5}, "written as text"),

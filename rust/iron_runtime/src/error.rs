@@ -132,6 +132,9 @@ impl std::fmt::Display for TimeoutPhase {
 
 impl Error {
     /// A wrong setting or argument.
+    ///
+    /// The message about a setting begins with its key in full, as in `budget.limit_usd is negative`: by that key it is
+    /// found where the setting was written.
     pub fn config(message: impl Into<String>) -> Self {
         Self::Config { message: message.into() }
     }

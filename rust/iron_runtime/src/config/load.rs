@@ -1,13 +1,11 @@
 //! Settings from file, environment and overrides, later ones above earlier ones.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use toml::{Table, Value};
-
-use super::Settings;
+use super::origin::Origin;
+use super::tree::{Node, Value};
+use super::{Settings, parse, read};
 use crate::Error;
 
 /// Sections whose keys `IRON_<SECTION>_<KEY>` sets.
@@ -29,44 +27,59 @@ pub struct Sources {
 /// The environment as it was when settings were read.
 pub(super) type Environment = BTreeMap<String, String>;
 
-/// `pyproject.toml`, as far as it is ours.
-#[derive(Deserialize)]
-struct Pyproject {
-    tool: Option<Tool>,
-}
-
-#[derive(Deserialize)]
-struct Tool {
-    iron: Option<Settings>,
+/// What was read: typed, and the tree that knows where each setting was written.
+pub(super) struct Loaded {
+    pub(super) settings: Settings,
+    pub(super) environment: Environment,
+    tree: Node,
 }
 
 impl Sources {
     /// Read and merge everything.
-    pub(super) fn read(&self) -> Result<(Settings, Environment), Error> {
+    pub(super) fn read(&self) -> Result<Loaded, Error> {
         let environment = if self.environment { environment() } else { Environment::new() };
-        let mut merged = Table::new();
+        let mut tree = Node::table(Origin::Mapping);
         if let Some(file) = self.find_file() {
-            merge(&mut merged, read_file(&file)?);
+            tree.overlay(read_file(&file)?)?;
         }
-        merge(&mut merged, from_environment(&environment)?);
+        tree.overlay(from_environment(&environment))?;
         if let Some(overrides) = &self.overrides {
-            merge(&mut merged, from_overrides(overrides)?);
+            tree.overlay(parse::json(&Origin::Mapping, overrides)?)?;
         }
-        let settings =
-            Settings::deserialize(merged).map_err(|error| Error::config(with_nearest(error.message())))?;
-        Ok((settings, environment))
+        Loaded::new(tree, environment)
     }
 
     fn find_file(&self) -> Option<PathBuf> {
         if self.file.is_some() || !self.discover {
             return self.file.clone();
         }
-        let pyproject = || {
-            let text = std::fs::read_to_string("pyproject.toml").ok()?;
-            let table: Table = text.parse().ok()?;
-            table.get("tool")?.get("iron").map(|_| PathBuf::from("pyproject.toml"))
+        let has_table = |path: &PathBuf| {
+            let text = std::fs::read_to_string(path).ok()?;
+            let table: toml::Table = text.parse().ok()?;
+            table.get("tool")?.get("iron").map(drop)
         };
-        Some(PathBuf::from("iron.toml")).filter(|path| path.is_file()).or_else(pyproject)
+        Some(PathBuf::from("iron.toml"))
+            .filter(|path| path.is_file())
+            .or_else(|| Some(PathBuf::from("pyproject.toml")).filter(|path| has_table(path).is_some()))
+    }
+}
+
+impl Loaded {
+    pub(super) fn new(tree: Node, environment: Environment) -> Result<Self, Error> {
+        Ok(Self { settings: read::read(&tree)?, environment, tree })
+    }
+
+    /// Add to an error about a setting where the setting was written.
+    ///
+    /// The error names the key in full, `section.key`, at its beginning.
+    pub(super) fn place(&self, error: Error) -> Error {
+        match error {
+            Error::Config { message } => match self.tree.place_of_key_in(&message) {
+                Some(origin) => Error::config(format!("{origin}: {message}")),
+                None => Error::Config { message },
+            },
+            other => other,
+        }
     }
 }
 
@@ -77,114 +90,35 @@ fn environment() -> Environment {
         .collect()
 }
 
-fn read_file(path: &Path) -> Result<Table, Error> {
+fn read_file(path: &Path) -> Result<Node, Error> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::config(format!("cannot read the configuration file {shown}: {error}")))?;
-    let wrong = |error: toml::de::Error| {
-        let place = error.span().map_or(String::new(), |span| place(&text, &span));
-        Error::config(format!("{shown}{place}: {}", with_nearest(error.message())))
-    };
-    let table: Table = text.parse().map_err(wrong)?;
+    let mut tree = parse::toml(path, &text)?;
     if path.file_name().is_some_and(|name| name == "pyproject.toml") {
-        let found = toml::from_str::<Pyproject>(&text).map_err(wrong)?.tool.and_then(|tool| tool.iron);
-        if found.is_none() {
-            return Err(Error::config(format!("{shown} has no [tool.iron] table")));
-        }
-        let ours = table.get("tool").and_then(|tool| tool.get("iron")).and_then(Value::as_table);
-        return Ok(ours.cloned().unwrap_or_default());
+        let ours = tree.take("tool").and_then(|mut tool| tool.take("iron"));
+        return ours.ok_or_else(|| Error::config(format!("{shown} has no [tool.iron] table")));
     }
-    toml::from_str::<Settings>(&text).map_err(wrong)?;
-    Ok(table)
+    Ok(tree)
 }
 
-/// `:line:column` of where a span begins, counted from one.
-fn place(text: &str, span: &Range<usize>) -> String {
-    let before = text.get(..span.start).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    format!(":{line}:{column}")
-}
-
-/// The message with the nearest known key added, where it names an unknown one and lists those it knows.
-fn with_nearest(message: &str) -> String {
-    let message = message.trim_end();
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    if !message.starts_with("unknown field") {
-        return message.to_owned();
-    }
-    let Some(unknown) = quoted.next() else { return message.to_owned() };
-    match nearest(unknown, quoted) {
-        Some(known) => format!("unknown key `{unknown}`: did you mean `{known}`?"),
-        None => message.replacen("unknown field", "unknown key", 1),
-    }
-}
-
-/// The candidate that is most like `name`, if any is like it at all.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        // 0.8 keeps a typing slip and drops a different word.
-        .filter(|(similarity, _)| *similarity > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
-
-fn from_environment(environment: &Environment) -> Result<Table, Error> {
-    let mut table = Table::new();
+fn from_environment(environment: &Environment) -> Node {
+    let variable = |name: &str, text: &str| Node {
+        origin: Origin::Variable(name.into()),
+        value: Value::Untyped(text.to_owned()),
+    };
+    let mut tree = Node::table(Origin::Mapping);
     if let Some(model) = environment.get("IRON_DEFAULT_MODEL") {
-        table.insert("default_model".into(), Value::String(model.clone()));
+        tree.set(&["default_model"], variable("IRON_DEFAULT_MODEL", model));
     }
     for section in ENVIRONMENT_SECTIONS {
         let prefix = format!("IRON_{}_", section.to_uppercase());
-        let mut keys = Table::new();
         for (name, text) in environment {
             let Some(key) = name.strip_prefix(&prefix) else { continue };
-            let value = text.parse().map_or_else(|_| Value::String(text.clone()), Value::Integer);
-            keys.insert(key.to_lowercase(), value);
-            let mut alone = Table::new();
-            alone.insert(section.into(), Value::Table(keys.clone()));
-            Settings::deserialize(alone).map_err(|error| {
-                Error::config(format!("environment variable {name}: {}", with_nearest(error.message())))
-            })?;
-        }
-        if !keys.is_empty() {
-            table.insert(section.into(), Value::Table(keys));
+            tree.set(&[section, &key.to_lowercase()], variable(name, text));
         }
     }
-    Ok(table)
-}
-
-fn from_overrides(json: &str) -> Result<Table, Error> {
-    let wrong = |error: &dyn std::fmt::Display| {
-        Error::config(format!("config: {}", with_nearest(&error.to_string())))
-    };
-    let value: serde_json::Value = serde_json::from_str(json).map_err(|error| wrong(&error))?;
-    let table = Table::try_from(without_nulls(value)).map_err(|error| wrong(&error))?;
-    Settings::deserialize(table.clone()).map_err(|error| wrong(&error.message()))?;
-    Ok(table)
-}
-
-/// TOML has no null: a key that is null is a key that is not given.
-fn without_nulls(value: serde_json::Value) -> serde_json::Value {
-    match value {
-        serde_json::Value::Object(fields) => {
-            let given = fields.into_iter().filter(|(_, value)| !value.is_null());
-            given.map(|(key, value)| (key, without_nulls(value))).collect()
-        }
-        other => other,
-    }
-}
-
-fn merge(below: &mut Table, above: Table) {
-    for (key, value) in above {
-        match (below.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
-            (_, value) => {
-                below.insert(key, value);
-            }
-        }
-    }
+    tree
 }
 
 #[cfg(test)]
@@ -192,7 +126,7 @@ mod tests {
     use super::*;
 
     fn read(sources: &Sources) -> Result<Settings, String> {
-        sources.read().map(|(settings, _)| settings).map_err(|error| error.to_string())
+        sources.read().map(|loaded| loaded.settings).map_err(|error| error.to_string())
     }
 
     fn overridden(json: &str) -> Result<Settings, String> {
@@ -202,9 +136,9 @@ mod tests {
     #[test]
     fn an_unknown_key_names_the_nearest_known_one() {
         let error = overridden(r#"{"timeouts": {"total_sm": 5}}"#).unwrap_err();
-        assert_eq!(error, "config: unknown key `total_sm`: did you mean `total_ms`?");
+        assert_eq!(error, "config: timeouts: unknown key `total_sm`: did you mean `total_ms`?");
         let error = overridden(r#"{"zebra": 1}"#).unwrap_err();
-        assert!(error.contains("unknown key `zebra`, expected one of `default_model`"), "{error}");
+        assert!(error.starts_with("config: unknown key `zebra`, expected `default_model`, "), "{error}");
     }
 
     #[test]
@@ -213,7 +147,10 @@ mod tests {
         std::fs::write(&path, "[budget]\nlimit_usd = \"5.00\"\n\n[timeouts]\n  totl_ms = 1\n").unwrap();
         let error = read(&Sources { file: Some(path.clone()), ..Sources::default() }).unwrap_err();
         std::fs::remove_file(&path).unwrap();
-        assert!(error.ends_with(".toml:5:3: unknown key `totl_ms`: did you mean `total_ms`?"), "{error}");
+        assert!(
+            error.ends_with(".toml:5:3: timeouts: unknown key `totl_ms`: did you mean `total_ms`?"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -222,10 +159,12 @@ mod tests {
             ("IRON_TIMEOUTS_TOTAL_MS".into(), "7".into()),
             ("IRON_BUDGET_LIMIT_USD".into(), "2.5".into()),
         ]);
-        let mut merged: Table = "[timeouts]\ntotal_ms = 5\nidle_ms = 6\n".parse().unwrap();
-        merge(&mut merged, from_environment(&environment).unwrap());
-        merge(&mut merged, from_overrides(r#"{"budget": {"limit_usd": "3", "unpriced": null}}"#).unwrap());
-        let settings = Settings::deserialize(merged).unwrap();
+        let mut tree =
+            parse::toml(Path::new("iron.toml"), "[timeouts]\ntotal_ms = 5\nidle_ms = 6\n").unwrap();
+        tree.overlay(from_environment(&environment)).unwrap();
+        let overrides = r#"{"budget": {"limit_usd": "3", "unpriced": null}}"#;
+        tree.overlay(parse::json(&Origin::Mapping, overrides).unwrap()).unwrap();
+        let settings: Settings = read::read(&tree).unwrap();
         assert_eq!((settings.timeouts.total_ms, settings.timeouts.idle_ms), (7, 6));
         assert_eq!(settings.budget.limit_usd, Some("3".parse().unwrap()));
     }
@@ -233,7 +172,10 @@ mod tests {
     #[test]
     fn a_wrong_variable_is_named() {
         let environment = BTreeMap::from([("IRON_RETRY_MAX_ATEMPTS".into(), "7".into())]);
-        let error = from_environment(&environment).unwrap_err().to_string();
-        assert!(error.starts_with("environment variable IRON_RETRY_MAX_ATEMPTS: unknown key"), "{error}");
+        let error = read::read::<Settings>(&from_environment(&environment)).unwrap_err().to_string();
+        assert!(
+            error.starts_with("environment variable IRON_RETRY_MAX_ATEMPTS: retry: unknown key"),
+            "{error}"
+        );
     }
 }

@@ -1,8 +1,14 @@
 //! Settings as they are written in `iron.toml`, in the environment and in keyword arguments.
 
 mod load;
+mod nearest;
+mod origin;
+mod parse;
+mod read;
 mod secret;
+mod tree;
 mod validate;
+mod wrong;
 
 use std::collections::BTreeMap;
 
@@ -10,9 +16,11 @@ use iron_protocol::NanoUsd;
 use serde::Deserialize;
 
 pub use load::Sources;
+pub(crate) use nearest::unknown;
+pub use origin::Origin;
 pub use secret::Secret;
 pub use validate::{Config, MaxTokensField};
-pub(crate) use validate::{Provider, RetryPolicy, Target, Timeouts, unknown};
+pub(crate) use validate::{Provider, RetryPolicy, Target, Timeouts};
 
 /// Everything that can be configured. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -172,3 +180,6 @@ pub struct PriceSettings {
     /// Output at most, each choice.
     pub max_output_tokens: Option<u32>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use iron_protocol::NanoUsd;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::load::{Environment, nearest};
+use super::load::{Environment, Loaded};
 use super::{LimitSettings, ProviderSettings, Secret, Settings, Sources, Unpriced};
 use crate::Error;
 use crate::pricing::{Catalog, ModelPrice};
@@ -101,8 +101,7 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] that names the place, what is wrong, and what would be right.
     pub fn load(sources: &Sources) -> Result<Self, Error> {
-        let (settings, environment) = sources.read()?;
-        Self::validate(settings, &environment)
+        Self::new(&sources.read()?)
     }
 
     /// The model of calls that name none.
@@ -119,7 +118,13 @@ impl Config {
         Ok(route.first().and_then(|target| target.provider.missing_key.clone()))
     }
 
-    fn validate(settings: Settings, environment: &Environment) -> Result<Self, Error> {
+    pub(super) fn new(loaded: &Loaded) -> Result<Self, Error> {
+        Self::validate(loaded).map_err(|error| loaded.place(error))
+    }
+
+    /// Check settings against each other. What is wrong begins with the key in full, which is how its place is found.
+    fn validate(loaded: &Loaded) -> Result<Self, Error> {
+        let (settings, environment) = (loaded.settings.clone(), &loaded.environment);
         let limit = settings.budget.limit_usd;
         if limit.is_some_and(|limit| limit < NanoUsd::ZERO) {
             return Err(Error::config("budget.limit_usd is negative: a limit is zero or more US dollars"));
@@ -144,7 +149,7 @@ impl Config {
             settings.models,
         )?;
         if let Some(model) = &settings.default_model {
-            routes.resolve(model)?;
+            routes.resolve(model).map_err(|error| Error::config(format!("default_model: {error}")))?;
         }
         Ok(Self {
             default_model: settings.default_model,
@@ -207,14 +212,24 @@ fn provider(name: &str, settings: ProviderSettings, environment: &Environment) -
         )));
     }
     let built_in = name == OPENAI;
+    let from_variable =
+        environment.get(OPENAI_BASE_URL_VARIABLE).filter(|_| built_in && settings.base_url.is_none());
+    let place = match from_variable {
+        Some(_) => format!("environment variable {OPENAI_BASE_URL_VARIABLE}"),
+        None => format!("providers.{name}.base_url"),
+    };
     let base_url = settings
         .base_url
-        .or_else(|| environment.get(OPENAI_BASE_URL_VARIABLE).filter(|_| built_in).cloned())
+        .or_else(|| from_variable.cloned())
         .or_else(|| built_in.then(|| OPENAI_BASE_URL.to_owned()))
         .ok_or_else(|| Error::config(format!("providers.{name} needs base_url, where its API begins")))?;
     let variable = settings.api_key_env.or_else(|| built_in.then(|| OPENAI_KEY.to_owned()));
     let from_environment =
         || environment.get(variable.as_ref()?).filter(|key| !key.is_empty()).map(Secret::new);
+    let key_place = match (&settings.api_key, &variable) {
+        (None, Some(variable)) => format!("environment variable {variable}"),
+        _ => format!("providers.{name}.api_key"),
+    };
     let key = settings.api_key.or_else(from_environment);
     let missing_key = match (&key, variable) {
         (None, Some(variable)) => Some(format!(
@@ -225,9 +240,9 @@ fn provider(name: &str, settings: ProviderSettings, environment: &Environment) -
     let format = WireFormat::OpenAi;
     Ok(Provider {
         format,
-        chat_url: endpoint(name, &base_url, format.chat_path())?,
-        embeddings_url: endpoint(name, &base_url, format.embeddings_path())?,
-        headers: headers(name, key.as_ref(), &settings.headers)?,
+        chat_url: endpoint(&place, &base_url, format.chat_path())?,
+        embeddings_url: endpoint(&place, &base_url, format.embeddings_path())?,
+        headers: headers(name, key.as_ref().map(|key| (key, &*key_place)), &settings.headers)?,
         max_tokens_field: settings.max_tokens_field.unwrap_or(if built_in {
             MaxTokensField::MaxCompletionTokens
         } else {
@@ -237,10 +252,8 @@ fn provider(name: &str, settings: ProviderSettings, environment: &Environment) -
     })
 }
 
-fn endpoint(name: &str, base_url: &str, path: &str) -> Result<Url, Error> {
-    let wrong = |why: &str| {
-        Error::config(format!("providers.{name}.base_url {why}: write it like \"{OPENAI_BASE_URL}\""))
-    };
+fn endpoint(place: &str, base_url: &str, path: &str) -> Result<Url, Error> {
+    let wrong = |why: &str| Error::config(format!("{place} {why}: write it like \"{OPENAI_BASE_URL}\""));
     let url = Url::parse(&format!("{}/{path}", base_url.trim_end_matches('/')))
         .map_err(|_| wrong("is not a URL"))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -253,13 +266,14 @@ fn endpoint(name: &str, base_url: &str, path: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-fn headers(name: &str, key: Option<&Secret>, given: &BTreeMap<String, Secret>) -> Result<HeaderMap, Error> {
+fn headers(
+    name: &str,
+    key: Option<(&Secret, &str)>,
+    given: &BTreeMap<String, Secret>,
+) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
-    if let Some(key) = key {
-        headers.insert(
-            AUTHORIZATION,
-            hidden(&format!("Bearer {}", key.reveal()), || format!("providers.{name}.api_key"))?,
-        );
+    if let Some((key, place)) = key {
+        headers.insert(AUTHORIZATION, hidden(&format!("Bearer {}", key.reveal()), || place.to_owned())?);
     }
     for (header, value) in given {
         let place = || format!("providers.{name}.headers.{header}");
@@ -279,14 +293,6 @@ fn hidden(value: &str, place: impl Fn() -> String) -> Result<HeaderValue, Error>
     })?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// The message for a name that is not known, with the nearest one that is.
-pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match nearest(name, known) {
-        Some(known) => format!("unknown {what} {name:?}: did you mean {known:?}?"),
-        None => format!("unknown {what} {name:?}"),
-    }
 }
 
 #[cfg(test)]
