@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::Error;
 use crate::budget::Sent;
+use crate::config::Timeouts;
+use crate::error::TimeoutPhase;
+use crate::{Cause, Error};
 
 /// Why a request failed, and what may be done about it.
 #[derive(Debug)]
@@ -55,4 +57,34 @@ impl Failure {
     pub(crate) fn in_doubt(error: Error, retry: Retry) -> Self {
         Self { error, billing: Billing::InDoubt, retry }
     }
+}
+
+/// A request to which no reply began.
+pub(super) fn send_failure(
+    upstream: &str,
+    error: reqwest::Error,
+    sent: &Sent,
+    timeouts: &Timeouts,
+) -> Failure {
+    if error.is_connect() {
+        let error = if error.is_timeout() {
+            let after_ms = u64::try_from(timeouts.connect.as_millis()).unwrap_or(u64::MAX);
+            Error::UpstreamTimeout { upstream: upstream.to_owned(), phase: TimeoutPhase::Connect, after_ms }
+        } else {
+            connection(upstream, "could not connect", error)
+        };
+        return Failure { error, billing: Billing::Free, retry: Retry::After(None) };
+    }
+    if error.is_builder() {
+        return Failure::unsent(connection(upstream, "the request could not be built", error));
+    }
+    let error = connection(upstream, "the connection broke before the reply", error);
+    Failure { error, billing: Billing::of(sent), retry: Retry::After(None) }
+}
+
+/// A connection that broke.
+pub(super) fn connection(upstream: &str, what: &'static str, error: reqwest::Error) -> Error {
+    // Without the URL: it may hold what a user put into a query.
+    let source: Cause = Box::new(error.without_url());
+    Error::UpstreamConnection { upstream: upstream.to_owned(), what, source: Some(source) }
 }
