@@ -9,21 +9,32 @@ use crate::Error;
 use crate::budget::{Budget, Ledger};
 use crate::call::{CallContext, ChatRequest, EmbedRequest, Reply};
 use crate::config::Config;
+use crate::event::Events;
 use crate::limit::Limits;
 use crate::pipeline::{self, Engine};
+use crate::stats::Stats;
 use crate::stream::ChatStream;
 use crate::upstream::Http;
+use crate::watch::Watchers;
 
 /// Makes governed calls. Clones share everything.
 #[derive(Clone, Debug)]
 pub struct Client(pub(crate) Arc<Engine>);
 
 impl Client {
-    /// A client whose budgets are kept in `ledger`, one for a process.
+    /// A client whose budgets are kept in `ledger`, one for a process, and whose calls nobody reads along.
     ///
     /// # Errors
     /// [`Error::Config`] if TLS or the system's proxy settings cannot be set up.
     pub fn new(config: Config, ledger: &Ledger) -> Result<Self, Error> {
+        Self::watched(config, ledger, &Events::new())
+    }
+
+    /// A client that tells what happens to its calls to the readers of `events`.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn watched(config: Config, ledger: &Ledger, events: &Events) -> Result<Self, Error> {
         let http = Http::new(&config.timeouts)?;
         let budget = config.limit.map(|limit| Budget::new(ledger, "client", limit));
         let limits = Limits::new(&config.limits);
@@ -35,6 +46,7 @@ impl Client {
             budget,
             in_flight: TaskTracker::new(),
             closed: AtomicBool::new(false),
+            watchers: Arc::new(Watchers::new(events)),
         })))
     }
 
@@ -79,6 +91,11 @@ impl Client {
     /// Calls that have begun and not ended, open streams included.
     pub fn in_flight(&self) -> usize {
         self.0.in_flight.len()
+    }
+
+    /// What the calls have come to so far.
+    pub fn stats(&self) -> Stats {
+        self.0.watchers.counters.read()
     }
 
     /// Refuse every call from now on; calls in flight go on.

@@ -154,6 +154,17 @@ impl Error {
         }
     }
 
+    /// The upstream that failed, if it was one.
+    pub fn upstream(&self) -> Option<&str> {
+        match self {
+            Self::RateLimited { upstream, .. } => upstream.as_deref(),
+            Self::UpstreamTimeout { upstream, .. }
+            | Self::UpstreamConnection { upstream, .. }
+            | Self::UpstreamStatus { upstream, .. } => Some(upstream),
+            _ => None,
+        }
+    }
+
     /// Whether the same call may succeed later, unchanged.
     pub fn retryable(&self) -> bool {
         match self {

@@ -8,14 +8,17 @@ mod client;
 mod clock;
 pub mod config;
 mod error;
+mod event;
 mod json;
 mod limit;
 mod pipeline;
 mod pricing;
 mod provider;
 mod route;
+mod stats;
 mod stream;
 mod upstream;
+mod watch;
 
 pub use call::{
     CallContext, CallReport, ChatRequest, Chunk, Content, EmbedRequest, Message, Part, Reply, Role,
@@ -23,8 +26,10 @@ pub use call::{
 };
 pub use client::Client;
 pub use error::{BudgetExceeded, Cause, Error, TimeoutPhase};
+pub use event::{Event, EventReader, Events, Happened, Operation, Told};
 pub use json::Json;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub use pipeline::bench;
+pub use stats::{Quantiles, Stats};
 pub use stream::ChatStream;

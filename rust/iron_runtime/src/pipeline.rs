@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use iron_protocol::{NanoUsd, RequestId};
+use iron_protocol::RequestId;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use self::asked::{Asked, OWN_CHAT_FIELDS, OWN_EMBED_FIELDS, check_fields};
+use self::asked::Asked;
 use self::attempt::Answer;
 pub(crate) use self::attempt::Open;
 use crate::Error;
@@ -26,10 +26,11 @@ use crate::budget::{Budget, Ledger};
 use crate::call::{CallContext, CallReport, ChatRequest, EmbedRequest, Reply, Settlement, Timing, Usage};
 use crate::clock::{Instant, now};
 use crate::config::Config;
-use crate::limit::Limits;
+use crate::limit::{Limits, Slot};
 use crate::route::Route;
 use crate::stream::ChatStream;
 use crate::upstream::Http;
+use crate::watch::{Watch, Watchers};
 
 /// Longer than any call, and short enough for every clock's arithmetic: ten years.
 const LONGEST_CALL: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -44,6 +45,7 @@ pub(crate) struct Engine {
     pub(crate) budget: Option<Budget>,
     pub(crate) in_flight: TaskTracker,
     pub(crate) closed: AtomicBool,
+    pub(crate) watchers: Arc<Watchers>,
 }
 
 /// One call on its way.
@@ -56,10 +58,9 @@ pub(crate) struct Call {
     total: Duration,
     queued: Duration,
     upstream: Duration,
-    attempts: u32,
-    cost: NanoUsd,
     settlement: Settlement,
     warnings: Vec<String>,
+    pub(crate) watch: Watch,
     _in_flight: TaskTrackerToken,
 }
 
@@ -72,15 +73,10 @@ pub(crate) async fn chat(
     request: ChatRequest,
     context: CallContext,
 ) -> Result<Reply, Error> {
-    let mut call = Call::begin(engine, context)?;
     let asked = Asked::Chat { request: &request, stream: false };
-    check_fields(&request.params, &OWN_CHAT_FIELDS)?;
-    let route = call.route(&request.model, request.messages.is_empty().then_some("messages"))?;
-    let _slot = call.admit(&route, asked).await?;
-    match call.answer(&route, asked).await? {
-        Answer::Whole { body, usage, upstream } => Ok(Reply { report: call.report(usage, upstream), body }),
-        Answer::Begun(_) => Err(unexpected()),
-    }
+    let mut call = Call::begin(engine, context, asked)?;
+    let governed = call.govern(asked).await;
+    call.whole(governed)
 }
 
 /// A chat completion as a stream, ready once the upstream has accepted it.
@@ -92,14 +88,12 @@ pub(crate) async fn stream(
     request: ChatRequest,
     context: CallContext,
 ) -> Result<ChatStream, Error> {
-    let mut call = Call::begin(engine, context)?;
     let asked = Asked::Chat { request: &request, stream: true };
-    check_fields(&request.params, &OWN_CHAT_FIELDS)?;
-    let route = call.route(&request.model, request.messages.is_empty().then_some("messages"))?;
-    let slot = call.admit(&route, asked).await?;
-    match call.answer(&route, asked).await? {
-        Answer::Begun(open) => Ok(ChatStream::new(call, slot, *open, &request)),
-        Answer::Whole { .. } => Err(unexpected()),
+    let mut call = Call::begin(engine, context, asked)?;
+    match call.govern(asked).await {
+        Ok((slot, Answer::Begun(open))) => Ok(ChatStream::new(call, slot, *open, &request)),
+        Ok((_, Answer::Whole { .. })) => Err(call.watch.failed(unexpected())),
+        Err(error) => Err(call.watch.failed(error)),
     }
 }
 
@@ -112,15 +106,10 @@ pub(crate) async fn embed(
     request: EmbedRequest,
     context: CallContext,
 ) -> Result<Reply, Error> {
-    let mut call = Call::begin(engine, context)?;
     let asked = Asked::Embed(&request);
-    check_fields(&request.params, &OWN_EMBED_FIELDS)?;
-    let route = call.route(&request.model, request.input.is_empty().then_some("input"))?;
-    let _slot = call.admit(&route, asked).await?;
-    match call.answer(&route, asked).await? {
-        Answer::Whole { body, usage, upstream } => Ok(Reply { report: call.report(usage, upstream), body }),
-        Answer::Begun(_) => Err(unexpected()),
-    }
+    let mut call = Call::begin(engine, context, asked)?;
+    let governed = call.govern(asked).await;
+    call.whole(governed)
 }
 
 fn unexpected() -> Error {
@@ -128,7 +117,7 @@ fn unexpected() -> Error {
 }
 
 impl Call {
-    fn begin(engine: &Arc<Engine>, context: CallContext) -> Result<Self, Error> {
+    fn begin(engine: &Arc<Engine>, context: CallContext, asked: Asked<'_>) -> Result<Self, Error> {
         let in_flight = engine.in_flight.token();
         // Read after the token is taken: `close` sees either this call in flight or a call that is refused.
         if engine.closed.load(Ordering::Acquire) {
@@ -136,9 +125,11 @@ impl Call {
         }
         let began = now();
         let total = context.timeout.unwrap_or(engine.config.timeouts.total).min(LONGEST_CALL);
-        let cap = context.max_cost.map(|most| Budget::new(&engine.ledger, "max_cost", most));
-        let chain =
+        let cap = context.max_cost.map(|most| Budget::cap(&engine.ledger, most));
+        let chain: Arc<[Budget]> =
             cap.into_iter().chain(context.budgets.iter().cloned()).chain(engine.budget.clone()).collect();
+        let (id, operation) = (context.request_id, asked.operation());
+        let watch = Watch::begin(&engine.watchers, id, operation, asked.model(), &chain);
         Ok(Self {
             engine: engine.clone(),
             chain,
@@ -147,19 +138,37 @@ impl Call {
             total,
             queued: Duration::ZERO,
             upstream: Duration::ZERO,
-            attempts: 0,
-            cost: NanoUsd::ZERO,
             settlement: Settlement::Settled,
             warnings: Vec::new(),
+            watch,
             context,
             _in_flight: in_flight,
         })
     }
 
-    fn route(&self, model: &str, empty: Option<&str>) -> Result<Route, Error> {
-        if let Some(field) = empty {
-            return Err(Error::config(format!("{field} is empty: a call needs at least one")));
+    /// Every stage up to an upstream's answer.
+    async fn govern(&mut self, asked: Asked<'_>) -> Result<(Slot, Answer), Error> {
+        asked.check()?;
+        let route = self.route(asked.model())?;
+        let slot = self.admit(&route, asked).await?;
+        let answer = self.answer(&route, asked).await?;
+        Ok((slot, answer))
+    }
+
+    /// The reply of a call that is no stream.
+    fn whole(&mut self, governed: Result<(Slot, Answer), Error>) -> Result<Reply, Error> {
+        match governed {
+            Ok((_, Answer::Whole { body, usage, upstream })) => {
+                let report = self.report(usage, upstream);
+                self.watch.answered(&report);
+                Ok(Reply { report, body })
+            }
+            Ok((_, Answer::Begun(_))) => Err(self.watch.failed(unexpected())),
+            Err(error) => Err(self.watch.failed(error)),
         }
+    }
+
+    fn route(&self, model: &str) -> Result<Route, Error> {
         let config = &self.engine.config;
         let model =
             if model.is_empty() { config.default_model.as_deref().unwrap_or_default() } else { model };
@@ -167,15 +176,15 @@ impl Call {
     }
 
     /// What came of the call so far.
-    pub(crate) fn report(&mut self, usage: Usage, upstream: Arc<str>) -> CallReport {
+    pub(crate) fn report(&self, usage: Usage, upstream: Arc<str>) -> CallReport {
         CallReport {
             request_id: self.context.request_id,
             upstream,
             usage,
-            cost: self.cost,
+            cost: self.watch.bill().cost(),
             settlement: self.settlement,
-            attempts: self.attempts,
-            warnings: std::mem::take(&mut self.warnings),
+            attempts: self.watch.attempts(),
+            warnings: self.warnings.clone(),
             timing: Timing { total: self.began.elapsed(), queued: self.queued, upstream: self.upstream },
         }
     }

@@ -83,7 +83,7 @@ impl ChatStream {
             };
             if let Err(error) = outcome {
                 self.end(State::Failed);
-                return Some(Err(error));
+                return Some(Err(self.call.watch.failed(error)));
             }
             if !chunks.is_empty() {
                 return Some(Ok(chunks));
@@ -161,6 +161,8 @@ impl ChatStream {
         let counted = if finished { open.bound.counted(self.reading.most_tokens()) } else { None };
         self.usage = self.call.settle(open.reservation, &open.target, self.reading.facts(), counted);
         if self.state == State::Complete {
+            let report = self.call.report(self.usage, self.upstream.clone());
+            self.call.watch.answered(&report);
             self.ending = Some(open.exchange);
         }
     }

@@ -19,3 +19,5 @@ mod retries;
 mod streams;
 #[cfg(test)]
 mod timeouts;
+#[cfg(test)]
+mod watching;

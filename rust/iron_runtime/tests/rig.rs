@@ -8,7 +8,7 @@ use std::time::Duration;
 use iron_protocol::NanoUsd;
 use iron_runtime::budget::{Budget, Ledger};
 use iron_runtime::config::{Config, Sources};
-use iron_runtime::{CallContext, ChatRequest, Client, Error, Json, Message};
+use iron_runtime::{CallContext, ChatRequest, Client, Error, Events, Json, Message};
 use iron_simulator::{Rule, Settings, Simulator, Stats};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -69,10 +69,15 @@ pub(crate) async fn simulator(rules: Vec<Rule>) -> Simulator {
 }
 
 pub(crate) fn client(ledger: &Ledger, url: &str, changes: Value) -> Result<Client, Error> {
+    watched(ledger, url, changes, &Events::new())
+}
+
+/// A client whose events can be read.
+pub(crate) fn watched(ledger: &Ledger, url: &str, changes: Value, events: &Events) -> Result<Client, Error> {
     let mut settings = settings(url);
     merge(&mut settings, changes);
     let sources = Sources { overrides: Some(settings.to_string()), ..Sources::default() };
-    Client::new(Config::load(&sources)?, ledger)
+    Client::watched(Config::load(&sources)?, ledger, events)
 }
 
 /// Two providers at `url`, the second for routes; waits between attempts of a millisecond.

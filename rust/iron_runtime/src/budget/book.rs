@@ -10,6 +10,9 @@ use super::Ask;
 /// A budget's place in the book.
 pub(super) type NodeId = usize;
 
+/// Less than this share of its limit left, in percent, and a budget is low.
+const LOW_PERCENT: i64 = 20;
+
 /// A waiter's place in the order of arrival.
 pub(super) type Ticket = u64;
 
@@ -21,6 +24,7 @@ pub(super) struct Node {
     /// Settled, with what went past the limit because an actual cost was above its reservation.
     pub(super) spent: i64,
     pub(super) held: i64,
+    low: Low,
     waiting: BTreeSet<Ticket>,
     /// The same waiters by the least they ask for: the ones that have become impossible are at the end.
     by_least: BTreeSet<(i64, Ticket)>,
@@ -28,7 +32,15 @@ pub(super) struct Node {
 
 impl Node {
     fn new(name: Arc<str>, limit: i64) -> Self {
-        Self { name, limit, spent: 0, held: 0, waiting: BTreeSet::new(), by_least: BTreeSet::new() }
+        Self {
+            name,
+            limit,
+            spent: 0,
+            held: 0,
+            low: Low::Untold,
+            waiting: BTreeSet::new(),
+            by_least: BTreeSet::new(),
+        }
     }
 
     /// What could be reserved now.
@@ -41,9 +53,23 @@ impl Node {
         self.limit.saturating_sub(self.spent)
     }
 
+    fn is_low(&self) -> bool {
+        self.ever_free() < self.limit / 100 * LOW_PERCENT
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
+}
+
+/// Whether it was told that a budget is low.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Low {
+    /// Not since it last was above.
+    Untold,
+    Told,
+    /// It never is.
+    Quiet,
 }
 
 /// A reservation that waits for its turn; `T` is how its owner is told.
@@ -138,6 +164,30 @@ impl<T> Book<T> {
             self.advance(id, &mut turns);
         }
         turns
+    }
+
+    /// The budgets of the chain that have become low since this was last asked.
+    pub(super) fn newly_low(&mut self, chain: &[NodeId]) -> Vec<Node> {
+        let mut found = Vec::new();
+        for &id in chain {
+            let Some(node) = self.nodes.get_mut(id) else { continue };
+            match (node.low, node.is_low()) {
+                (Low::Untold, true) => {
+                    node.low = Low::Told;
+                    found.push(node.clone());
+                }
+                (Low::Told, false) => node.low = Low::Untold,
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Never count this budget as low.
+    pub(super) fn keep_quiet(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.low = Low::Quiet;
+        }
     }
 
     /// Change a limit. What is spent and held stays; only what comes is judged by it.

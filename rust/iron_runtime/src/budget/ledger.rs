@@ -7,7 +7,7 @@ use iron_protocol::NanoUsd;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::book::{Answer, Book, NodeId, Ticket, Turn};
+use super::book::{Answer, Book, Node, NodeId, Ticket, Turn};
 use super::reservation::{Ask, Reservation};
 use super::sync::{Arc, Mutex, MutexGuard};
 use crate::error::BudgetExceeded;
@@ -100,10 +100,16 @@ impl Ledger {
         }
     }
 
-    /// Give back what was reserved, take what was spent, and hand on the turns that this makes possible.
-    pub(super) fn settle(&self, chain: &[Budget], reserved: NanoUsd, actual: NanoUsd) {
-        let turns = self.lock().settle(&ids(chain), reserved.nanos(), actual.nanos());
+    /// Give back what was reserved, take what was spent, and hand on the turns that this makes possible. What comes
+    /// back are the budgets of which little is left now, each once.
+    pub(super) fn settle(&self, chain: &[Budget], reserved: NanoUsd, actual: NanoUsd) -> Vec<BudgetSnapshot> {
+        let ids = ids(chain);
+        let mut book = self.lock();
+        let turns = book.settle(&ids, reserved.nanos(), actual.nanos());
+        let low = book.newly_low(&ids);
+        drop(book);
         self.hand_on(turns);
+        low.iter().map(BudgetSnapshot::of).collect()
     }
 
     /// Told after the lock is released: a receiver that is gone drops its reservation, which locks again.
@@ -193,20 +199,17 @@ impl Budget {
         Self(Arc::new(Entry { ledger: ledger.clone(), id }))
     }
 
+    /// The cap of one call, of which nobody needs to be told that little is left.
+    pub(crate) fn cap(ledger: &Ledger, limit: NanoUsd) -> Self {
+        let budget = Self::new(ledger, "max_cost", limit);
+        ledger.lock().keep_quiet(budget.0.id);
+        budget
+    }
+
     /// The amounts at this instant.
     pub fn snapshot(&self) -> BudgetSnapshot {
         let book = self.0.ledger.lock();
-        let Some(node) = book.node(self.0.id) else { return BudgetSnapshot::default() };
-        let overage =
-            node.spent.saturating_add(node.held).saturating_sub(node.limit).clamp(0, node.spent.max(0));
-        BudgetSnapshot {
-            name: node.name.clone(),
-            limit: NanoUsd::from_nanos(node.limit),
-            settled: NanoUsd::from_nanos(node.spent.saturating_sub(overage)),
-            held: NanoUsd::from_nanos(node.held),
-            overage: NanoUsd::from_nanos(overage),
-            waiting: node.waiting(),
-        }
+        book.node(self.0.id).map(BudgetSnapshot::of).unwrap_or_default()
     }
 
     /// Raise or lower the limit. What is spent or held already stays so.
@@ -240,6 +243,19 @@ pub struct BudgetSnapshot {
 }
 
 impl BudgetSnapshot {
+    fn of(node: &Node) -> Self {
+        let overage =
+            node.spent.saturating_add(node.held).saturating_sub(node.limit).clamp(0, node.spent.max(0));
+        Self {
+            name: node.name.clone(),
+            limit: NanoUsd::from_nanos(node.limit),
+            settled: NanoUsd::from_nanos(node.spent.saturating_sub(overage)),
+            held: NanoUsd::from_nanos(node.held),
+            overage: NanoUsd::from_nanos(overage),
+            waiting: node.waiting(),
+        }
+    }
+
     /// What calls have cost, overage included.
     pub fn spent(&self) -> NanoUsd {
         self.settled.saturating_add(self.overage)

@@ -7,6 +7,7 @@ use iron_protocol::NanoUsd;
 
 use super::ledger::{Budget, Ledger};
 use super::sync::Arc;
+use crate::watch::{Bill, Settled};
 
 /// How much to reserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Reservation {
     chain: Arc<[Budget]>,
     amount: NanoUsd,
     sent: Sent,
+    /// Where the call adds up what it costs.
+    bill: Option<std::sync::Arc<Bill>>,
     done: bool,
 }
 
@@ -72,7 +75,13 @@ impl Sent {
 
 impl Reservation {
     pub(super) fn new(ledger: Ledger, chain: Arc<[Budget]>, amount: NanoUsd) -> Self {
-        Self { ledger, chain, amount, sent: Sent::default(), done: false }
+        Self { ledger, chain, amount, sent: Sent::default(), bill: None, done: false }
+    }
+
+    /// The same reservation, put on `bill` when it is given up.
+    pub(crate) fn on_bill(mut self, bill: &std::sync::Arc<Bill>) -> Self {
+        self.bill = Some(bill.clone());
+        self
     }
 
     /// What is held.
@@ -87,22 +96,22 @@ impl Reservation {
 
     /// Take `actual` as spent and give the rest back.
     pub fn settle(mut self, actual: NanoUsd) {
-        self.finish(actual);
+        self.finish(actual, Settled::Known);
     }
 
     /// Give everything back: the provider does not bill for this request.
     pub fn release(mut self) {
-        self.finish(NanoUsd::ZERO);
+        self.finish(NanoUsd::ZERO, Settled::Known);
     }
 
     /// Take everything as spent: what the provider bills is unknown.
     pub fn settle_in_doubt(mut self) -> NanoUsd {
         let amount = self.amount;
-        self.finish(amount);
+        self.finish(amount, Settled::InDoubt);
         amount
     }
 
-    fn finish(&mut self, actual: NanoUsd) {
+    fn finish(&mut self, actual: NanoUsd, how: Settled) {
         self.done = true;
         self.sent.forbid();
         if actual > self.amount {
@@ -111,14 +120,21 @@ impl Reservation {
                 "a provider billed more than the bound it publishes; the excess is recorded as overage"
             );
         }
-        self.ledger.settle(&self.chain, self.amount, actual);
+        let low = self.ledger.settle(&self.chain, self.amount, actual);
+        if let Some(bill) = &self.bill {
+            bill.settled(actual, how, low);
+        }
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.done {
-            self.finish(if self.sent.forbid() { NanoUsd::ZERO } else { self.amount });
+            if self.sent.forbid() {
+                self.finish(NanoUsd::ZERO, Settled::Known);
+            } else {
+                self.finish(self.amount, Settled::Dropped);
+            }
         }
     }
 }

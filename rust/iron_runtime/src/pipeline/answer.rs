@@ -19,21 +19,27 @@ impl Call {
         };
         let waiting = now();
         let engine = self.engine.clone();
+        let counted = engine.watchers.counters.waiting();
         let slot = engine.limits.admit(tokens, self.deadline).await;
+        drop(counted);
         self.queued += waiting.elapsed();
         slot
     }
 
     /// Ask the upstreams of the route in order until one answers.
     pub(super) async fn answer(&mut self, route: &Route, asked: Asked<'_>) -> Result<Answer, Error> {
-        let mut failures = Vec::new();
+        let mut failures: Vec<Error> = Vec::new();
+        let mut before: Option<&Target> = None;
         for target in route.iter() {
+            if let (Some(before), Some(failure)) = (before.replace(target), failures.last()) {
+                self.watch.falling_back(&before.name, &target.name, failure);
+            }
             match self.ask(target, asked).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) if route.len() == 1 => return Err(failure.error),
                 // Told alone, a refusal says that no request was made.
                 Err(failure)
-                    if failure.retry == Retry::Never && !(failure.refused() && self.attempts > 0) =>
+                    if failure.retry == Retry::Never && !(failure.refused() && self.watch.attempts() > 0) =>
                 {
                     return Err(failure.error);
                 }
@@ -64,13 +70,17 @@ impl Call {
                 Err(failure) => failure,
             };
             let Retry::After(at_least) = failure.retry else { return Err(failure) };
-            let ready = now() + backoff.next(at_least);
+            let wait = backoff.next(at_least);
+            let ready = now() + wait;
             if attempt >= most || ready >= self.deadline {
                 return Err(failure);
             }
-            tracing::debug!(upstream = %target.name, attempt, code = %failure.error.code(), "trying again");
+            self.watch.retrying(&target.name, attempt, &failure.error, wait);
             let waiting = now();
+            let engine = self.engine.clone();
+            let counted = engine.watchers.counters.waiting();
             tokio::time::sleep_until(ready).await;
+            drop(counted);
             self.queued += waiting.elapsed();
             before = Some(failure);
             attempt += 1;

@@ -7,15 +7,16 @@ use crate::Error;
 use crate::budget::Ask;
 use crate::call::{ChatRequest, EmbedRequest, Text};
 use crate::config::Target;
+use crate::event::Operation;
 use crate::json::Json;
 use crate::pricing::{Bound, ChatBound, embed_bound};
 use crate::provider::Output;
 
 /// Fields of the body that are written from what governing a call rests on. One more of them among the others would be
 /// the one that the provider reads, and not the one that was reserved for.
-pub(super) const OWN_CHAT_FIELDS: [&str; 6] =
+const OWN_CHAT_FIELDS: [&str; 6] =
     ["model", "messages", "stream", "n", "max_tokens", "max_completion_tokens"];
-pub(super) const OWN_EMBED_FIELDS: [&str; 2] = ["model", "input"];
+const OWN_EMBED_FIELDS: [&str; 2] = ["model", "input"];
 
 /// What a call asks for.
 #[derive(Clone, Copy)]
@@ -39,6 +40,37 @@ impl Plan {
 }
 
 impl Asked<'_> {
+    pub(super) fn operation(self) -> Operation {
+        match self {
+            Self::Chat { stream: false, .. } => Operation::Chat,
+            Self::Chat { stream: true, .. } => Operation::Stream,
+            Self::Embed(_) => Operation::Embed,
+        }
+    }
+
+    pub(super) fn model(&self) -> &str {
+        match self {
+            Self::Chat { request, .. } => &request.model,
+            Self::Embed(request) => &request.model,
+        }
+    }
+
+    pub(super) fn check(self) -> Result<(), Error> {
+        let (params, own, empty) = match self {
+            Self::Chat { request, .. } => {
+                (&request.params, &OWN_CHAT_FIELDS[..], request.messages.is_empty().then_some("messages"))
+            }
+            Self::Embed(request) => {
+                (&request.params, &OWN_EMBED_FIELDS[..], request.input.is_empty().then_some("input"))
+            }
+        };
+        check_fields(params, own)?;
+        match empty {
+            Some(field) => Err(Error::config(format!("{field} is empty: a call needs at least one"))),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn plan(self, target: &Target, least_output: u32) -> Result<Plan, Error> {
         let price = target.price.as_deref();
         match self {
@@ -77,7 +109,7 @@ impl Asked<'_> {
     }
 }
 
-pub(super) fn check_fields(params: &[(Text, Json)], own: &[&str]) -> Result<(), Error> {
+fn check_fields(params: &[(Text, Json)], own: &[&str]) -> Result<(), Error> {
     match params.iter().find(|(name, _)| own.contains(&&**name)) {
         Some((name, _)) => {
             Err(Error::config(format!("{name} has its own argument: it cannot be among the other fields")))

@@ -49,7 +49,7 @@ impl Call {
             self.warnings
                 .push(format!("max_tokens was lowered to {tokens}: the budget has no room for more"));
         }
-        self.attempts += 1;
+        self.watch.attempt();
         let sent_at = now();
         let engine = self.engine.clone();
         let url = asked.url(target);
@@ -86,9 +86,14 @@ impl Call {
 
     pub(super) async fn reserve(&mut self, ask: Ask) -> Result<Reservation, Error> {
         let waiting = now();
+        let counted = self.engine.watchers.counters.waiting();
         let reservation = self.engine.ledger.reserve(self.chain.clone(), ask, Some(self.deadline)).await;
+        drop(counted);
         self.queued += waiting.elapsed();
-        reservation.map_err(|refusal| Error::BudgetExceeded(Box::new(refusal)))
+        match reservation {
+            Ok(reservation) => Ok(reservation.on_bill(self.watch.bill())),
+            Err(refusal) => Err(Error::BudgetExceeded(Box::new(refusal))),
+        }
     }
 
     /// Settle an attempt that gave no answer.
@@ -97,7 +102,7 @@ impl Call {
         match failure.billing {
             Billing::Free => reservation.release(),
             Billing::InDoubt => {
-                self.cost = self.cost.saturating_add(reservation.settle_in_doubt());
+                reservation.settle_in_doubt();
                 self.settlement = Settlement::InDoubt;
             }
         }
@@ -126,8 +131,11 @@ impl Call {
                 self.settlement = settlement;
             }
         }
-        self.cost = self.cost.saturating_add(actual);
-        reservation.settle(actual);
+        if settlement == Settlement::InDoubt {
+            reservation.settle_in_doubt();
+        } else {
+            reservation.settle(actual);
+        }
         usage
     }
 }

@@ -5,7 +5,8 @@ use std::hint::black_box;
 use bytes::Bytes;
 
 use super::Call;
-use super::asked::{Asked, OWN_CHAT_FIELDS, check_fields};
+use super::asked::Asked;
+use super::attempt::Answer;
 use crate::call::{CallContext, ChatRequest, Reply};
 use crate::{Client, Error};
 
@@ -22,11 +23,11 @@ pub async fn governed(
     context: CallContext,
     body: Bytes,
 ) -> Result<Reply, Error> {
-    let mut call = Call::begin(&client.0, context)?;
     let asked = Asked::Chat { request: &request, stream: false };
-    check_fields(&request.params, &OWN_CHAT_FIELDS)?;
-    let route = call.route(&request.model, None)?;
-    let _slot = call.admit(&route, asked).await?;
+    let mut call = Call::begin(&client.0, context, asked)?;
+    asked.check()?;
+    let route = call.route(asked.model())?;
+    let slot = call.admit(&route, asked).await?;
     let Some(target) = route.first() else { return Err(super::unexpected()) };
     let plan = asked.plan(target, call.engine.config.min_output_tokens)?;
     let reservation = call.reserve(plan.ask).await?;
@@ -34,5 +35,5 @@ pub async fn governed(
     let facts = target.provider.format.reply(&body).map_err(Error::config)?;
     let counted = plan.bound.counted(body.len() as u64);
     let usage = call.settle(reservation, target, &facts, counted);
-    Ok(Reply { report: call.report(usage, target.name.clone()), body })
+    call.whole(Ok((slot, Answer::Whole { body, usage, upstream: target.name.clone() })))
 }
