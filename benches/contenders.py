@@ -20,10 +20,13 @@ from typing import Any
 from workload import (
     API_KEY,
     CHUNK_CHARACTERS,
+    CHUNKS,
+    LONG_PROMPT,
     MAX_TOKENS,
     MODEL,
     PROMPT,
     REPLY_CHARACTERS,
+    STREAMS,
     WORKLOADS,
     Workload,
     request,
@@ -66,7 +69,7 @@ def _read(event: Any, tally: Tally) -> None:  # noqa: ANN401
 
 
 @asynccontextmanager
-async def iron(base_url: str) -> AsyncIterator[Contender]:
+async def iron(base_url: str, prompt: str) -> AsyncIterator[Contender]:
     """Run library mode, governed: a budget chain of three, and three limits that never bind."""
     import iron_sdk
 
@@ -78,11 +81,11 @@ async def iron(base_url: str) -> AsyncIterator[Contender]:
     async with iron_sdk.Client(config=config, budget="1000000") as client:
 
         async def call(tally: Tally) -> None:
-            reply = await client.chat(PROMPT, **options)
+            reply = await client.chat(prompt, **options)
             tally.characters += len(reply.text)
 
         async def stream(tally: Tally) -> None:
-            async with client.stream(PROMPT, **options) as chunks:
+            async with client.stream(prompt, **options) as chunks:
                 async for chunk in chunks:
                     tally.characters += len(chunk.text)
 
@@ -91,7 +94,7 @@ async def iron(base_url: str) -> AsyncIterator[Contender]:
 
 
 @asynccontextmanager
-async def pyreqwest(base_url: str) -> AsyncIterator[Contender]:
+async def pyreqwest(base_url: str, prompt: str) -> AsyncIterator[Contender]:
     """Post ready bytes; `Response.json` for replies, `json.loads` for each event.
 
     By default a stream is handed over once 64 KiB of it are there or it has ended; a chat client needs
@@ -100,7 +103,7 @@ async def pyreqwest(base_url: str) -> AsyncIterator[Contender]:
     from pyreqwest.client import ClientBuilder
 
     url = f"{base_url}/chat/completions"
-    plain, streamed = (json.dumps(request(stream=stream)).encode() for stream in (False, True))
+    plain, streamed = (json.dumps(request(stream=stream, prompt=prompt)).encode() for stream in (False, True))
     builder = ClientBuilder().default_headers(HEADERS).follow_redirects(enable=False)
     async with builder.error_for_status(enable=True).build() as client:
 
@@ -121,12 +124,12 @@ async def pyreqwest(base_url: str) -> AsyncIterator[Contender]:
 
 
 @asynccontextmanager
-async def aiohttp(base_url: str) -> AsyncIterator[Contender]:
+async def aiohttp(base_url: str, prompt: str) -> AsyncIterator[Contender]:
     """Post ready bytes; `json.loads` for replies and for each event."""
     from aiohttp import ClientSession, TCPConnector
 
     url = f"{base_url}/chat/completions"
-    plain, streamed = (json.dumps(request(stream=stream)).encode() for stream in (False, True))
+    plain, streamed = (json.dumps(request(stream=stream, prompt=prompt)).encode() for stream in (False, True))
     # The default of 100 connections would queue what the others send.
     connector = TCPConnector(limit=0)
     async with ClientSession(connector=connector, headers=HEADERS, raise_for_status=True) as session:
@@ -146,9 +149,9 @@ async def aiohttp(base_url: str) -> AsyncIterator[Contender]:
         yield Contender(call, stream)
 
 
-def _reading(create: Callable[..., Awaitable[Any]], **options: Any) -> Contender:  # noqa: ANN401
+def _reading(create: Callable[..., Awaitable[Any]], prompt: str, **options: Any) -> Contender:  # noqa: ANN401
     """Read replies and chunks as the openai SDK's types name their parts, which litellm's follow."""
-    messages = [{"role": "user", "content": PROMPT}]
+    messages = [{"role": "user", "content": prompt}]
 
     async def call(tally: Tally) -> None:
         reply = await create(messages=messages, max_tokens=MAX_TOKENS, **options)
@@ -170,21 +173,22 @@ def _reading(create: Callable[..., Awaitable[Any]], **options: Any) -> Contender
 
 
 @asynccontextmanager
-async def openai(base_url: str) -> AsyncIterator[Contender]:
+async def openai(base_url: str, prompt: str) -> AsyncIterator[Contender]:
     """Run the official SDK as it comes, without retries."""
     from openai import AsyncOpenAI
 
     async with AsyncOpenAI(base_url=base_url, api_key=API_KEY, max_retries=0) as client:
-        yield _reading(client.chat.completions.create, model=MODEL)
+        yield _reading(client.chat.completions.create, prompt, model=MODEL)
 
 
 @asynccontextmanager
-async def litellm(base_url: str) -> AsyncIterator[Contender]:
+async def litellm(base_url: str, prompt: str) -> AsyncIterator[Contender]:
     """Run `acompletion` as it comes, without retries."""
     import litellm as module
 
     yield _reading(
         module.acompletion,
+        prompt,
         model=f"openai/{MODEL}",
         api_base=base_url,
         api_key=API_KEY,
@@ -193,7 +197,7 @@ async def litellm(base_url: str) -> AsyncIterator[Contender]:
     )
 
 
-Open = Callable[[str], AbstractAsyncContextManager[Contender]]
+Open = Callable[[str, str], AbstractAsyncContextManager[Contender]]
 CONTENDERS: dict[str, Open] = {
     "iron": iron,
     "pyreqwest": pyreqwest,
@@ -299,27 +303,68 @@ async def stall(contender: Contender, streams: int) -> dict[str, float]:
     return {"calls": streams - 1, "rss_bytes": taken}
 
 
-async def soak(contender: Contender, concurrency: int, calls: int) -> dict[str, Any]:
-    """Return the memory in use after each twentieth of `calls` calls."""
+async def halts(contender: Contender, concurrency: int, seconds: float) -> dict[str, float]:
+    """Return how long each call keeps the event loop from turning.
+
+    A task that does nothing but take turns sees it: the longest of its turns while a call is on its way, by
+    the clock of the loop's own thread, which stands still while another thread has the core.
+    """
+    clock = time.thread_time_ns
+    longest = 0
+
+    async def turns() -> None:
+        nonlocal longest
+        before = clock()
+        while True:
+            await asyncio.sleep(0)
+            now = clock()
+            longest, before = max(longest, now - before), now
+
+    async def call(tally: Tally) -> None:
+        nonlocal longest
+        await contender.call(tally)
+        seen.append(longest)
+        longest = 0
+
+    seen: list[int] = []
+    watch = asyncio.ensure_future(turns())
+    await _repeat(call, Tally(), concurrency, _times(2 * concurrency))
+    seen.clear()
+    tally = Tally()
+    await _repeat(call, tally, concurrency, _until(seconds))
+    watch.cancel()
+    seen.sort()
+    return {"calls": len(seen), "characters": tally.characters, "halt_us": seen[len(seen) // 2] / 1e3}
+
+
+async def soak(
+    call: Callable[[Tally], Awaitable[None]], characters: int, concurrency: int, calls: int
+) -> dict[str, Any]:
+    """Return the memory in use after each twentieth of `calls` calls that each bring `characters`."""
     step = calls // PROGRESS_STEPS
     tally, samples = Tally(), []
     for _ in range(PROGRESS_STEPS):
-        await _repeat(contender.call, tally, concurrency, _times(step))
+        await _repeat(call, tally, concurrency, _times(step))
         samples.append(rss_bytes())
-    if tally.characters != step * PROGRESS_STEPS * REPLY_CHARACTERS:
+    if tally.characters != step * PROGRESS_STEPS * characters:
         message = "text was lost"
         raise RuntimeError(message)
     return {"calls": step * PROGRESS_STEPS, "rss_bytes_at_each_twentieth": samples}
 
 
 async def run(name: str, workload: str, base_url: str, amount: float) -> dict[str, Any]:
-    """Run one contender under one workload; `amount` is seconds, or calls for the soak."""
-    async with CONTENDERS[name](base_url) as contender:
+    """Run one contender under one workload; `amount` is seconds, or calls for a soak."""
+    prompt = LONG_PROMPT if workload == "long" else PROMPT
+    async with CONTENDERS[name](base_url, prompt) as contender:
         if workload == "soak":
-            return await soak(contender, WORKLOADS["c64"].concurrency, int(amount))
+            return await soak(contender.call, REPLY_CHARACTERS, WORKLOADS["c64"].concurrency, int(amount))
+        if workload == "soak-streams":
+            return await soak(contender.stream, CHUNKS * CHUNK_CHARACTERS, STREAMS, int(amount))
         load = WORKLOADS[workload]
         if load.kind == "stall":
             return await stall(contender, load.concurrency)
+        if load.kind == "long":
+            return await halts(contender, load.concurrency, amount)
         return await measure(contender, load, amount)
 
 

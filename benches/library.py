@@ -37,6 +37,10 @@ MODULES = {
 }
 PYTHON_CHILD = (sys.executable, str(HERE / "contenders.py"))
 SAMPLE_TIMEOUT_S = 300.0
+# What a soak repeats: the child's name for it, and the path that tells the mock what to send.
+SOAKS = {"calls": ("soak", ""), "streams": ("soak-streams", WORKLOADS["burst"].path)}
+# A stream is a call and a hundred chunks.
+CALLS_TO_A_STREAM = 10
 
 
 def environment() -> dict[str, str]:
@@ -101,6 +105,8 @@ class Bench:
         """Measure once in a new process; a failure is noted and gives None."""
         base_url = f"{self._mock_url}{workload.path}/v1"
         if contender == FLOOR:
+            if workload.kind == "long":
+                return None  # it has no event loop to halt
             body = json.dumps(request(stream=workload.kind != "plain")).encode()
             binary = str(self._natives / "bare_reqwest")
             command = [binary, workload.kind, base_url, str(workload.concurrency), str(seconds)]
@@ -116,11 +122,12 @@ class Bench:
                 return None
         return found
 
-    def soak(self, contender: str, calls: int) -> Sample | None:
-        """Make many calls from one process, watching its memory."""
-        command = [*PYTHON_CHILD, contender, "soak", f"{self._mock_url}/v1", str(calls)]
-        # The slowest contender makes some 300 calls a second.
-        return self._noted(f"{contender}, soak", command, b"", SAMPLE_TIMEOUT_S + calls / 100)
+    def soak(self, contender: str, what: str, times: int) -> Sample | None:
+        """Make many calls or streams from one process, watching its memory."""
+        name, path = SOAKS[what]
+        command = [*PYTHON_CHILD, contender, name, f"{self._mock_url}{path}/v1", str(times)]
+        # The slowest contender makes some 300 calls a second, and some 50 streams.
+        return self._noted(f"{contender}, {name}", command, b"", SAMPLE_TIMEOUT_S + times / 20)
 
     def _noted(self, what: str, command: list[str], body: bytes, timeout: float) -> dict[str, Any] | None:
         try:
@@ -200,7 +207,8 @@ def arguments() -> argparse.Namespace:
         const=1_000_000,
         default=0,
         metavar="CALLS",
-        help=f"also watch memory over this many calls of {SUBJECT}, or of what --only names",
+        help=f"also watch memory over so many calls of {SUBJECT}, or of what --only names, and over a tenth "
+        "as many streams",
     )
     parser.add_argument("--wheel", type=Path, help="a built wheel, for its size")
     parser.add_argument("--out", type=Path, default=HERE / "results")
@@ -239,13 +247,13 @@ def main() -> None:
                 for name in contenders:
                     rounds[workload.name][name].append(bench.sample(name, workload, chosen.seconds))
         import_ms = bench.import_ms(contenders[1:], 3 if chosen.quick else 10)
-        soaked = {}
-        if chosen.soak:
+        soaks: dict[str, dict[str, Sample]] = {}
+        for what, times in (("calls", chosen.soak), ("streams", chosen.soak // CALLS_TO_A_STREAM)):
             for name in names if chosen.only else [SUBJECT]:
-                if name in versions and (found := bench.soak(name, chosen.soak)):
-                    soaked[name] = found
+                if times and name in versions and (found := bench.soak(name, what, times)):
+                    soaks.setdefault(what, {})[name] = found
     wheel_bytes = chosen.wheel.stat().st_size if chosen.wheel else None
-    results = Results(facts, versions, rounds, import_ms, soaked, wheel_bytes, bench.failures)
+    results = Results(facts, versions, rounds, import_ms, soaks, wheel_bytes, bench.failures)
     write(results, chosen.out)
     print(table(results), end="")
 

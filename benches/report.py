@@ -36,6 +36,7 @@ class Metric:
     target_ratio: float | None = None  # to bare reqwest
     more_is_better: bool = False
     with_ratio: bool = True
+    of_floor: bool = True  # bare reqwest has it too
 
 
 def _cpu_per_call(sample: Sample, _: Sample) -> float:
@@ -56,6 +57,10 @@ def _added(percentile: str) -> Callable[[Sample, Sample], float]:
 
 def _rss_per_thousand(sample: Sample, _: Sample) -> float:
     return float(sample["rss_bytes"] / sample["calls"] * 1000 / 2**20)
+
+
+def _halt(sample: Sample, _: Sample) -> float:
+    return float(sample["halt_us"])
 
 
 def _cpu(workload: str, target: float, ratio: float) -> Metric:
@@ -80,6 +85,14 @@ METRICS = (
     Metric("CPU per streamed chunk, burst", "µs", "burst", _cpu_per_chunk, 4),
     Metric(f"CPU per streamed chunk, paced {PACE_MS} ms apart", "µs", "paced", _cpu_per_chunk, 16),
     Metric("memory per 1,000 open streams", "MiB", "stall", _rss_per_thousand),
+    Metric(
+        "event loop halted by a call with a 1 MB prompt",
+        "µs",
+        "long",
+        _halt,
+        with_ratio=False,
+        of_floor=False,
+    ),
 )
 IMPORT_TARGET_MS = 50
 WHEEL_TARGET_MB = 15
@@ -107,6 +120,8 @@ def _number(value: float) -> str:
 
 def figure(metric: Metric, samples: Samples, floors: Samples) -> Figure | None:
     """Return the figure over the rounds in which both the contender and bare reqwest have a sample."""
+    if not metric.of_floor:
+        floors = samples
     pairs = [(s, f) for s, f in zip(samples, floors, strict=True) if s is not None and f is not None]
     if not pairs:
         return None
@@ -163,7 +178,8 @@ class Results:
     versions: Mapping[str, str]
     rounds: Rounds
     import_ms: Mapping[str, float]
-    soak: Mapping[str, Sample]
+    # By what was repeated, `calls` or `streams`, then by contender.
+    soaks: Mapping[str, Mapping[str, Sample]]
     wheel_bytes: int | None
     failures: Sequence[str]
 
@@ -197,10 +213,10 @@ def _single_rows(results: Results, names: Sequence[str]) -> list[list[str]]:
     rows: list[tuple[str, dict[str, float], str, float]] = []
     if results.import_ms:
         rows.append(("import (ms)", dict(results.import_ms), "ms", IMPORT_TARGET_MS))
-    if results.soak:
-        calls = max(s["calls"] for s in results.soak.values())
-        label = f"memory growth, first tenth to end of {calls:,} calls (MiB)"
-        rows.append((label, {n: growth_mib(s) for n, s in results.soak.items()}, "MiB", SOAK_TARGET_MIB))
+    for what, soak in results.soaks.items():
+        calls = max(s["calls"] for s in soak.values())
+        label = f"memory growth, first tenth to end of {calls:,} {what} (MiB)"
+        rows.append((label, {n: growth_mib(s) for n, s in soak.items()}, "MiB", SOAK_TARGET_MIB))
     if results.wheel_bytes is not None:
         rows.append(("wheel (MB)", {SUBJECT: results.wheel_bytes / 1e6}, "MB", WHEEL_TARGET_MB))
     return [
@@ -230,7 +246,12 @@ def plot(results: Results, path: Path) -> None:
     from matplotlib.figure import Figure as Canvas
     from matplotlib.ticker import NullFormatter
 
-    rows = figures(results.rounds)
+    rows = [
+        (metric, shown)
+        for metric, found in figures(results.rounds)
+        # A logarithmic scale has no place for a difference that came out below zero.
+        if (shown := {n: f for n, f in found.items() if f and f.value > 0})
+    ]
     if not rows:
         return
     columns = 3
@@ -239,9 +260,8 @@ def plot(results: Results, path: Path) -> None:
     axes = list(canvas.subplots(height, columns, squeeze=False).flat)
     for axis in axes:
         axis.set_visible(False)
-    for axis, (metric, found) in zip(axes, rows, strict=False):
+    for axis, (metric, shown) in zip(axes, rows, strict=False):
         axis.set_visible(True)
-        shown = {n: f for n, f in found.items() if f and f.value > 0}
         colours = ["#b5472f" if name == SUBJECT else "#7f8c99" for name in shown]
         bars = axis.barh(list(shown), [f.value for f in shown.values()], color=colours)
         axis.bar_label(bars, labels=[_number(f.value) for f in shown.values()], padding=3, fontsize=8)

@@ -10,6 +10,8 @@ MODEL = "gpt-5-mini"
 MAX_TOKENS = 64
 # 2,000 bytes of prose, the size of a short system prompt with its question.
 PROMPT = ("An agent that may spend money must know its limits before it acts, not after. " * 26)[:2000]
+# A long document: 1 MB, some of it not ASCII, as documents are.
+LONG_PROMPT = "Der Vertrag läuft über 24 Monate; die Gebühr beträgt 1.200 € im Jahr. " * 13_699
 
 CHUNKS = 100
 PACE_MS = 5
@@ -24,7 +26,7 @@ class Workload:
     """One shape of load; `path` tells the mock which stream to send."""
 
     name: str
-    kind: str  # plain, stream or stall
+    kind: str  # plain, stream, stall or long
     concurrency: int
     path: str = ""
 
@@ -43,15 +45,16 @@ WORKLOADS = {
         Workload("burst", "stream", STREAMS, f"/burst-{CHUNKS}"),
         Workload("paced", "stream", STREAMS, f"/paced-{CHUNKS}-{PACE_MS}"),
         Workload("stall", "stall", 1000, "/stall"),
+        Workload("long", "long", 1),
     )
 }
 
 
-def request(*, stream: bool) -> dict[str, Any]:
+def request(*, stream: bool, prompt: str = PROMPT) -> dict[str, Any]:
     """Return the request body that contenders without a chat API of their own send."""
     body: dict[str, Any] = {
         "model": MODEL,
-        "messages": [{"role": "user", "content": PROMPT}],
+        "messages": [{"role": "user", "content": prompt}],
         "max_tokens": MAX_TOKENS,
     }
     if stream:
