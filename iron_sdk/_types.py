@@ -24,18 +24,35 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call, as the provider counted them."""
+    """What one call used, as the provider counted it."""
 
+    # Rust gives the counts in the order of these fields.
     input_tokens: int
-    """All input, cached input included."""
+    """All input, of whatever kind: cached, written to the cache, sound, images."""
     cached_input_tokens: int
     """Input that the provider had cached."""
     cache_write_tokens: int
-    """Input that the provider wrote to its cache."""
+    """Input that the provider wrote to its cache, for however long."""
     output_tokens: int
     """All output, reasoning included."""
     reasoning_tokens: int
     """Output that the model spent on reasoning."""
+    cache_write_1h_tokens: int = 0
+    """Of `cache_write_tokens`, what is kept for an hour or longer, where that has another price."""
+    audio_input_tokens: int = 0
+    """Input that was sound."""
+    image_input_tokens: int = 0
+    """Input that was images, where the provider counts it by itself."""
+    audio_output_tokens: int = 0
+    """Output that is sound."""
+    image_output_tokens: int = 0
+    """Output that is images."""
+    web_searches: int = 0
+    """Web searches that the provider ran and bills by the piece."""
+    file_searches: int = 0
+    """Searches in files that the provider ran."""
+    code_executions: int = 0
+    """Programs that the provider ran."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ impl Outcome {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly every item is a call that is done")]
 enum Item {
     Done(u64, Outcome),
     /// Code of pyo3-async-runtimes that expects to be attached.

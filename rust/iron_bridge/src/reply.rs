@@ -41,16 +41,9 @@ impl Reply {
         &self.0.report.upstream
     }
 
-    /// Input, cached input, cache writes, output and reasoning, in tokens.
-    fn usage(&self) -> (u64, u64, u64, u64, u64) {
-        let usage = self.0.report.usage;
-        (
-            usage.input_tokens,
-            usage.cached_input_tokens,
-            usage.cache_write_tokens,
-            usage.output_tokens,
-            usage.reasoning_tokens,
-        )
+    /// The counts of `Usage` in `_types.py`, in the order of its fields.
+    fn usage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.0.report.usage.counts())
     }
 
     /// US dollars, as exact text.

@@ -24,20 +24,12 @@ pub(crate) struct Counters {
     attempts: AtomicU64,
     retries: AtomicU64,
     fallbacks: AtomicU64,
-    tokens: Tokens,
+    /// In the order of [`Usage::counts`].
+    usage: [AtomicU64; 13],
     cost_nano_usd: AtomicI64,
     in_doubt_nano_usd: AtomicI64,
     total: Histogram,
     overhead: Histogram,
-}
-
-#[derive(Debug, Default)]
-struct Tokens {
-    input: AtomicU64,
-    cached_input: AtomicU64,
-    cache_write: AtomicU64,
-    output: AtomicU64,
-    reasoning: AtomicU64,
 }
 
 /// The counters of a client at one moment.
@@ -62,7 +54,7 @@ pub struct Stats {
     pub retries: u64,
     /// Times that a call went on to the next upstream.
     pub fallbacks: u64,
-    /// Tokens, as the providers counted them.
+    /// What was used, as the providers counted it.
     pub usage: Usage,
     /// What all attempts together cost.
     pub cost: NanoUsd,
@@ -85,11 +77,11 @@ impl Counters {
 
     pub(crate) fn answered(&self, usage: &Usage, timing: &Timing) {
         add(&self.answered, 1);
-        add(&self.tokens.input, usage.input_tokens);
-        add(&self.tokens.cached_input, usage.cached_input_tokens);
-        add(&self.tokens.cache_write, usage.cache_write_tokens);
-        add(&self.tokens.output, usage.output_tokens);
-        add(&self.tokens.reasoning, usage.reasoning_tokens);
+        for (counter, count) in self.usage.iter().zip(usage.counts()) {
+            if count > 0 {
+                add(counter, count);
+            }
+        }
         self.total.record(timing.total);
         self.overhead.record(timing.overhead());
     }
@@ -141,13 +133,7 @@ impl Counters {
             attempts: get(&self.attempts),
             retries: get(&self.retries),
             fallbacks: get(&self.fallbacks),
-            usage: Usage {
-                input_tokens: get(&self.tokens.input),
-                cached_input_tokens: get(&self.tokens.cached_input),
-                cache_write_tokens: get(&self.tokens.cache_write),
-                output_tokens: get(&self.tokens.output),
-                reasoning_tokens: get(&self.tokens.reasoning),
-            },
+            usage: Usage::from_counts(std::array::from_fn(|place| get(&self.usage[place]))),
             cost: NanoUsd::from_nanos(self.cost_nano_usd.load(Ordering::Relaxed)),
             in_doubt: NanoUsd::from_nanos(self.in_doubt_nano_usd.load(Ordering::Relaxed)),
             total: self.total.quantiles(),

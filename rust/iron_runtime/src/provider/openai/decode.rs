@@ -101,6 +101,7 @@ pub(super) fn usage(value: &RawValue) -> Option<Usage> {
             .completion_tokens_details
             .and_then(|details| details.reasoning_tokens)
             .unwrap_or(0),
+        ..Usage::default()
     };
     // Nothing is never what a call used: such counts come from servers that do not count.
     let nothing = usage.input_tokens == 0 && usage.output_tokens == 0;
