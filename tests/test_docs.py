@@ -241,6 +241,7 @@ def anchors(page: Path) -> set[str]:
         ("### `[limits]`", ["limits"]),
         ("### `[timeouts]`", ["timeouts"]),
         ("### `[retry]`", ["retry"]),
+        ("### `[breaker]`", ["breaker"]),
         ("### `[providers.NAME]`", ["providers", "x"]),
         ("### `[models.ALIAS]`", ["models", "x"]),
         ('### `[prices."provider/model"]`', ["prices", "x/y"]),
@@ -267,7 +268,7 @@ def test_every_section_is_documented_and_exists():
 def test_documented_defaults_are_of_the_right_type(tmp_path):
     page = ROOT / "docs/configuration.md"
     lines = []
-    for section in ("budget", "limits", "timeouts", "retry"):
+    for section in ("budget", "limits", "timeouts", "retry", "breaker"):
         keys = rows(page, f"### `[{section}]`")
         lines += [
             f"[{section}]",

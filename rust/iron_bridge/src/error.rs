@@ -61,6 +61,11 @@ fn instance(py: Python<'_>, error: Error, request_id: Option<RequestId>) -> PyRe
     }
     fields.set_item("retryable", error.retryable())?;
     let mut cause = None;
+    // That it was not tried again is in the message; what went wrong decides the class.
+    let error = match error {
+        Error::NotRetried { failure } => *failure,
+        error => error,
+    };
     let class = match error {
         Error::Config { .. } => class::<classes::ConfigError>(py),
         Error::BudgetExceeded(refusal) => {
@@ -99,6 +104,10 @@ fn instance(py: Python<'_>, error: Error, request_id: Option<RequestId>) -> PyRe
                 .collect::<PyResult<_>>()?;
             cause = failures.last().map(|last| PyErr::from_value(last.clone()));
             fields.set_item("failures", PyTuple::new(py, failures)?)?;
+            class::<classes::NoUpstreamError>(py)
+        }
+        Error::BreakerOpen { .. } => {
+            fields.set_item("failures", PyTuple::empty(py))?;
             class::<classes::NoUpstreamError>(py)
         }
         Error::Closed => class::<classes::ClosedError>(py),

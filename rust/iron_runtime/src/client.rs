@@ -14,7 +14,7 @@ use crate::limit::Limits;
 use crate::pipeline::{self, Engine};
 use crate::stats::Stats;
 use crate::stream::ChatStream;
-use crate::upstream::Http;
+use crate::upstream::{Http, Pool, UpstreamSnapshot};
 use crate::watch::Watchers;
 
 /// Makes governed calls. Clones share everything.
@@ -38,10 +38,12 @@ impl Client {
         let http = Http::new(&config.timeouts)?;
         let budget = config.limit.map(|limit| Budget::new(ledger, "client", limit));
         let limits = Limits::new(&config.limits);
+        let pool = Pool::new(config.breaker, config.retry);
         Ok(Self(Arc::new(Engine {
             config,
             http,
             limits,
+            pool,
             ledger: ledger.clone(),
             budget,
             in_flight: TaskTracker::new(),
@@ -86,6 +88,11 @@ impl Client {
     /// The client's own budget, if it has a limit.
     pub fn budget(&self) -> Option<&Budget> {
         self.0.budget.as_ref()
+    }
+
+    /// Every upstream called so far, by name.
+    pub fn upstreams(&self) -> Vec<UpstreamSnapshot> {
+        self.0.pool.snapshot()
     }
 
     /// Calls that have begun and not ended, open streams included.

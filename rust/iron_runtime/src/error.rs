@@ -74,6 +74,20 @@ pub enum Error {
         /// The failure of each upstream in the order tried.
         failures: Vec<Error>,
     },
+    /// The upstream has failed so often that it is left alone for a while.
+    #[error("{upstream} is not asked: its circuit breaker is open after many failures, and probes in {:.1} s", probe_in.as_secs_f64())]
+    BreakerOpen {
+        /// The upstream.
+        upstream: String,
+        /// When the next request may pass.
+        probe_in: Duration,
+    },
+    /// A failure that would have been tried again, if retries were not held to a share of the calls.
+    #[error("{failure}; it was not tried again: the retry budget of this upstream is used up")]
+    NotRetried {
+        /// The failure.
+        failure: Box<Error>,
+    },
     /// The client is closed, or the runtime is stopping.
     #[error("the client is closed: make a new one")]
     Closed,
@@ -148,7 +162,8 @@ impl Error {
             Self::UpstreamTimeout { .. } => ErrorCode::UpstreamTimeout,
             Self::UpstreamConnection { .. } => ErrorCode::UpstreamConnection,
             Self::UpstreamStatus { .. } => ErrorCode::UpstreamStatus,
-            Self::NoUpstream { .. } => ErrorCode::NoUpstream,
+            Self::NoUpstream { .. } | Self::BreakerOpen { .. } => ErrorCode::NoUpstream,
+            Self::NotRetried { failure } => failure.code(),
             Self::Closed => ErrorCode::Closed,
             Self::Internal { .. } => ErrorCode::Internal,
         }
@@ -160,7 +175,9 @@ impl Error {
             Self::RateLimited { upstream, .. } => upstream.as_deref(),
             Self::UpstreamTimeout { upstream, .. }
             | Self::UpstreamConnection { upstream, .. }
-            | Self::UpstreamStatus { upstream, .. } => Some(upstream),
+            | Self::UpstreamStatus { upstream, .. }
+            | Self::BreakerOpen { upstream, .. } => Some(upstream),
+            Self::NotRetried { failure } => failure.upstream(),
             _ => None,
         }
     }
@@ -170,7 +187,8 @@ impl Error {
         match self {
             Self::BudgetExceeded(refusal) => refusal.waited,
             Self::RateLimited { out_of_quota, .. } => !out_of_quota,
-            Self::UpstreamTimeout { .. } | Self::UpstreamConnection { .. } => true,
+            Self::UpstreamTimeout { .. } | Self::UpstreamConnection { .. } | Self::BreakerOpen { .. } => true,
+            Self::NotRetried { failure } => failure.retryable(),
             Self::UpstreamStatus { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..=599),
             Self::NoUpstream { failures, .. } => failures.iter().any(Self::retryable),
             Self::Config { .. } | Self::Closed | Self::Internal { .. } => false,

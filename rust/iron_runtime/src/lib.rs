@@ -33,3 +33,4 @@ pub use json::Json;
 pub use pipeline::bench;
 pub use stats::{Quantiles, Stats};
 pub use stream::ChatStream;
+pub use upstream::{BreakerState, UpstreamSnapshot};

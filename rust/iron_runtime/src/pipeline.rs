@@ -9,6 +9,7 @@ mod asked;
 mod attempt;
 #[cfg(feature = "bench")]
 pub mod bench;
+mod entry;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +30,7 @@ use crate::config::Config;
 use crate::limit::{Limits, Slot};
 use crate::route::Route;
 use crate::stream::ChatStream;
-use crate::upstream::Http;
+use crate::upstream::{Http, Pool};
 use crate::watch::{Watch, Watchers};
 
 /// Longer than any call, and short enough for every clock's arithmetic: ten years.
@@ -41,6 +42,7 @@ pub(crate) struct Engine {
     pub(crate) config: Config,
     pub(crate) http: Http,
     pub(crate) limits: Limits,
+    pub(crate) pool: Pool,
     pub(crate) ledger: Ledger,
     pub(crate) budget: Option<Budget>,
     pub(crate) in_flight: TaskTracker,

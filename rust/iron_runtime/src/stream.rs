@@ -8,7 +8,7 @@ use crate::call::{ChatRequest, Chunk, Reply, Usage};
 use crate::limit::Slot;
 use crate::pipeline::{Call, Open};
 use crate::provider::Reading;
-use crate::upstream::{EventDecoder, Exchange};
+use crate::upstream::{EventDecoder, Exchange, Verdict, verdict};
 
 /// A chat completion on its way in.
 ///
@@ -82,7 +82,7 @@ impl ChatStream {
                 Err(failure) => Err(failure.error),
             };
             if let Err(error) = outcome {
-                self.end(State::Failed);
+                self.end(State::Failed, verdict(&error));
                 return Some(Err(self.call.watch.failed(error)));
             }
             if !chunks.is_empty() {
@@ -129,7 +129,7 @@ impl ChatStream {
     /// The provider says that nothing comes after this.
     fn done(&mut self) -> Result<(), Error> {
         if self.reading.finished() {
-            self.end(State::Complete);
+            self.end(State::Complete, Verdict::Well);
             return Ok(());
         }
         Err(self.malformed("the stream was ended before every choice had a finish_reason"))
@@ -141,22 +141,23 @@ impl ChatStream {
             return Ok(());
         }
         if self.reading.finished() {
-            self.end(State::Complete);
+            self.end(State::Complete, Verdict::Well);
             return Ok(());
         }
         Err(self.broken("the stream ended before the reply was complete"))
     }
 
-    fn end(&mut self, state: State) {
+    fn end(&mut self, state: State, verdict: Verdict) {
         self.state = state;
-        self.settle();
+        self.settle(verdict);
         self.slot = None;
     }
 
     /// Settle once.
-    fn settle(&mut self) {
+    fn settle(&mut self, verdict: Verdict) {
         let Some(open) = self.open.take() else { return };
-        self.call.streamed(open.sent_at);
+        self.call.streamed(open.visit.sent_at());
+        open.visit.end(verdict);
         let finished = self.reading.finished();
         let counted = if finished { open.bound.counted(self.reading.most_tokens()) } else { None };
         self.usage = self.call.settle(open.reservation, &open.target, self.reading.facts(), counted);
@@ -181,7 +182,7 @@ impl ChatStream {
 
 impl Drop for ChatStream {
     fn drop(&mut self) {
-        self.settle();
+        self.settle(Verdict::Unknown);
     }
 }
 

@@ -4,11 +4,15 @@
 mod rig;
 
 #[cfg(test)]
+mod breakers;
+#[cfg(test)]
 mod budget_ledger;
 #[cfg(test)]
 mod budget_swarm;
 #[cfg(test)]
 mod cancel;
+#[cfg(test)]
+mod gates;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{Settings, parse, read};
 use crate::Error;
 
 /// Sections whose keys `IRON_<SECTION>_<KEY>` sets.
-const ENVIRONMENT_SECTIONS: [&str; 4] = ["budget", "limits", "timeouts", "retry"];
+const ENVIRONMENT_SECTIONS: [&str; 5] = ["budget", "limits", "timeouts", "retry", "breaker"];
 
 /// Where settings come from.
 #[derive(Clone, Debug, Default)]

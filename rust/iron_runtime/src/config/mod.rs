@@ -5,6 +5,7 @@ mod nearest;
 mod origin;
 mod parse;
 mod read;
+mod reliability;
 mod secret;
 mod tree;
 mod validate;
@@ -18,9 +19,11 @@ use serde::Deserialize;
 pub use load::Sources;
 pub(crate) use nearest::unknown;
 pub use origin::Origin;
+pub(crate) use reliability::{BreakerPolicy, RetryPolicy};
+pub use reliability::{BreakerSettings, RetrySettings};
 pub use secret::Secret;
 pub use validate::{Config, MaxTokensField};
-pub(crate) use validate::{Provider, RetryPolicy, Target, Timeouts};
+pub(crate) use validate::{Provider, Target, Timeouts};
 
 /// Everything that can be configured. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -36,6 +39,8 @@ pub struct Settings {
     pub timeouts: TimeoutSettings,
     /// How a failed request is tried again.
     pub retry: RetrySettings,
+    /// When an upstream that fails is left alone.
+    pub breaker: BreakerSettings,
     /// Providers by name; `openai` is built in and may be changed here.
     pub providers: BTreeMap<String, ProviderSettings>,
     /// Routes by alias.
@@ -117,24 +122,6 @@ impl Default for TimeoutSettings {
         // 10 minutes in all is what the OpenAI and Anthropic SDKs allow; a reasoning model may think for minutes
         // before its first byte.
         Self { connect_ms: 5_000, ttft_ms: 300_000, idle_ms: 60_000, total_ms: 600_000 }
-    }
-}
-
-/// `[retry]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetrySettings {
-    /// Requests sent to one upstream for one call, the first included.
-    pub max_attempts: u32,
-    /// Upper end of the first random wait.
-    pub initial_ms: u64,
-    /// Upper end of the longest random wait.
-    pub max_ms: u64,
-}
-
-impl Default for RetrySettings {
-    fn default() -> Self {
-        Self { max_attempts: 3, initial_ms: 500, max_ms: 8_000 }
     }
 }
 

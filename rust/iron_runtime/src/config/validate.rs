@@ -11,7 +11,9 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::load::{Environment, Loaded};
-use super::{LimitSettings, ProviderSettings, Secret, Settings, Sources, Unpriced};
+use super::{
+    BreakerPolicy, LimitSettings, ProviderSettings, RetryPolicy, Secret, Settings, Sources, Unpriced,
+};
 use crate::Error;
 use crate::pricing::{Catalog, ModelPrice};
 use crate::provider::WireFormat;
@@ -33,6 +35,7 @@ pub struct Config {
     pub(crate) limits: LimitSettings,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: RetryPolicy,
+    pub(crate) breaker: BreakerPolicy,
     pub(crate) routes: RouteTable,
 }
 
@@ -43,14 +46,6 @@ pub(crate) struct Timeouts {
     pub(crate) first_byte: Duration,
     pub(crate) idle: Duration,
     pub(crate) total: Duration,
-}
-
-/// How a failed request is tried again.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RetryPolicy {
-    pub(crate) max_attempts: u32,
-    pub(crate) initial: Duration,
-    pub(crate) max: Duration,
 }
 
 /// The request field that bounds the output.
@@ -139,7 +134,7 @@ impl Config {
             positive(key, u64::from(limit.unwrap_or(1)))?;
         }
         let timeouts = timeouts(&settings)?;
-        let retry = retry(&settings)?;
+        let (retry, breaker) = (settings.retry.policy()?, settings.breaker.policy()?);
         let providers = providers(settings.providers, environment)?;
         let catalog = Catalog::with_prices(&settings.prices)?;
         let routes = RouteTable::new(
@@ -158,12 +153,13 @@ impl Config {
             limits: settings.limits,
             timeouts,
             retry,
+            breaker,
             routes,
         })
     }
 }
 
-fn positive(key: &str, value: u64) -> Result<u64, Error> {
+pub(super) fn positive(key: &str, value: u64) -> Result<u64, Error> {
     if value == 0 { Err(Error::config(format!("{key} is 0: it must be at least 1"))) } else { Ok(value) }
 }
 
@@ -175,19 +171,6 @@ fn timeouts(settings: &Settings) -> Result<Timeouts, Error> {
         first_byte: millis("timeouts.ttft_ms", timeouts.ttft_ms)?,
         idle: millis("timeouts.idle_ms", timeouts.idle_ms)?,
         total: millis("timeouts.total_ms", timeouts.total_ms)?,
-    })
-}
-
-fn retry(settings: &Settings) -> Result<RetryPolicy, Error> {
-    let retry = &settings.retry;
-    positive("retry.max_attempts", u64::from(retry.max_attempts))?;
-    if retry.initial_ms > retry.max_ms {
-        return Err(Error::config("retry.initial_ms is larger than retry.max_ms"));
-    }
-    Ok(RetryPolicy {
-        max_attempts: retry.max_attempts,
-        initial: Duration::from_millis(retry.initial_ms),
-        max: Duration::from_millis(retry.max_ms),
     })
 }
 
@@ -311,6 +294,9 @@ mod tests {
             (r#"{"limits": {"concurrency": 0}}"#, "limits.concurrency is 0"),
             (r#"{"timeouts": {"idle_ms": 0}}"#, "timeouts.idle_ms is 0"),
             (r#"{"retry": {"initial_ms": 9, "max_ms": 8}}"#, "retry.initial_ms is larger"),
+            (r#"{"retry": {"budget_percent": 101}}"#, "retry.budget_percent is 101"),
+            (r#"{"breaker": {"probes": 0}}"#, "breaker.probes is 0"),
+            (r#"{"breaker": {"failure_percent": 101}}"#, "breaker.failure_percent is 101"),
             (r#"{"providers": {"x": {}}}"#, "providers.x needs base_url"),
             (r#"{"providers": {"x": {"base_url": "ftp://x"}}}"#, "neither http nor https"),
             (r#"{"providers": {"x": {"base_url": "http://u:p@x"}}}"#, "user name or password"),

@@ -17,13 +17,8 @@ impl Call {
             Some(target) => asked.rate_tokens(target, self.engine.config.min_output_tokens)?,
             None => 0,
         };
-        let waiting = now();
         let engine = self.engine.clone();
-        let counted = engine.watchers.counters.waiting();
-        let slot = engine.limits.admit(tokens, self.deadline).await;
-        drop(counted);
-        self.queued += waiting.elapsed();
-        slot
+        self.queue(engine.limits.admit(tokens, self.deadline)).await
     }
 
     /// Ask the upstreams of the route in order until one answers.
@@ -56,32 +51,45 @@ impl Call {
     }
 
     /// Ask one upstream, again where that may help and the deadline allows it.
-    pub(super) async fn ask(&mut self, target: &Target, asked: Asked<'_>) -> Result<Answer, Failure> {
+    async fn ask(&mut self, target: &Target, asked: Asked<'_>) -> Result<Answer, Failure> {
         let policy = self.engine.config.retry;
         let most = self.context.max_attempts.unwrap_or(policy.max_attempts);
+        let upstream = self.engine.pool.get(&target.name);
         let mut backoff = Backoff::new(policy);
-        let mut attempt = 1;
         let mut before = None;
+        let mut attempt = 1;
+        upstream.called();
         loop {
-            let failure = match self.attempt(target, asked).await {
+            let attempts = self.watch.attempts();
+            let failure = match self.attempt(target, &upstream, asked).await {
                 Ok(answer) => return Ok(answer),
-                // Why it was to be tried again is what the caller has to know.
-                Err(failure) if failure.refused() => return Err(before.unwrap_or(failure)),
+                // Nothing was sent: why it was to be tried again is what the caller has to know.
+                Err(failure) if self.watch.attempts() == attempts => return Err(before.unwrap_or(failure)),
                 Err(failure) => failure,
             };
-            let Retry::After(at_least) = failure.retry else { return Err(failure) };
-            let wait = backoff.next(at_least);
-            let ready = now() + wait;
+            let (ready, wait) = match failure.retry {
+                Retry::After(at_least) => {
+                    let wait = backoff.next(at_least);
+                    (now() + wait, wait)
+                }
+                Retry::Throttled(asked) => {
+                    let wait = asked.unwrap_or_else(|| backoff.next(None));
+                    upstream.gate.close(now() + wait);
+                    (now() + wait, wait)
+                }
+                Retry::Never | Retry::Elsewhere => return Err(failure),
+            };
             if attempt >= most || ready >= self.deadline {
                 return Err(failure);
             }
+            if !upstream.may_retry() {
+                return Err(failure.not_retried());
+            }
             self.watch.retrying(&target.name, attempt, &failure.error, wait);
-            let waiting = now();
-            let engine = self.engine.clone();
-            let counted = engine.watchers.counters.waiting();
-            tokio::time::sleep_until(ready).await;
-            drop(counted);
-            self.queued += waiting.elapsed();
+            // A call that was told to wait does so in line at the gate, with the others.
+            if matches!(failure.retry, Retry::After(_)) {
+                self.queue(tokio::time::sleep_until(ready)).await;
+            }
             before = Some(failure);
             attempt += 1;
         }

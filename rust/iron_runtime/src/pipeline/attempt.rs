@@ -1,4 +1,4 @@
-//! One attempt at one upstream: reserve, send, decode, settle.
+//! One attempt at one upstream: enter, send, decode, settle.
 
 use std::sync::Arc;
 
@@ -8,13 +8,12 @@ use iron_protocol::NanoUsd;
 use super::Call;
 use super::asked::Asked;
 use crate::Error;
-use crate::budget::{Ask, Reservation};
+use crate::budget::Reservation;
 use crate::call::{Settlement, Usage};
-use crate::clock::{Instant, now};
 use crate::config::Target;
 use crate::pricing::{Bound, cost};
 use crate::provider::ReplyFacts;
-use crate::upstream::{Billing, Deadlines, Exchange, Failure, Retry};
+use crate::upstream::{Billing, Deadlines, Exchange, Failure, Retry, Upstream, Verdict, Visit, verdict};
 
 /// An upstream's answer.
 pub(super) enum Answer {
@@ -30,27 +29,28 @@ pub(crate) struct Open {
     pub(crate) reservation: Reservation,
     pub(crate) target: Target,
     pub(crate) bound: Bound,
-    pub(crate) sent_at: Instant,
+    pub(crate) visit: Visit,
 }
 
 impl Call {
-    /// Reserve, send, decode, settle: once.
-    pub(super) async fn attempt(&mut self, target: &Target, asked: Asked<'_>) -> Result<Answer, Failure> {
+    /// Enter, send, decode, settle: once.
+    pub(super) async fn attempt(
+        &mut self,
+        target: &Target,
+        upstream: &Arc<Upstream>,
+        asked: Asked<'_>,
+    ) -> Result<Answer, Failure> {
         if let Some(message) = &target.provider.missing_key {
-            return Err(Failure {
-                retry: Retry::Elsewhere,
-                ..Failure::unsent(Error::config(message.as_str()))
-            });
+            return Err(Failure::elsewhere(Error::config(message.as_str())));
         }
         let plan = asked.plan(target, self.engine.config.min_output_tokens).map_err(Failure::unsent)?;
-        let reservation = self.reserve(plan.ask).await.map_err(Failure::unsent)?;
+        let (reservation, mut visit) = self.enter(upstream, plan.ask).await?;
         let body = asked.encode(target, &plan, reservation.amount());
         if let Some(tokens) = plan.lowered(reservation.amount()) {
             self.warnings
                 .push(format!("max_tokens was lowered to {tokens}: the budget has no room for more"));
         }
         self.watch.attempt();
-        let sent_at = now();
         let engine = self.engine.clone();
         let url = asked.url(target);
         let deadlines =
@@ -58,10 +58,11 @@ impl Call {
         let sent = reservation.sent().clone();
         let mut exchange = match engine.http.post(target, url, body, sent, deadlines).await {
             Ok(exchange) => exchange,
-            Err(failure) => return Err(self.failed(failure, reservation, sent_at)),
+            Err(failure) => return Err(self.failed(failure, reservation, visit)),
         };
+        visit.accepted();
         if let Asked::Chat { stream: true, .. } = asked {
-            let open = Open { exchange, reservation, target: target.clone(), bound: plan.bound, sent_at };
+            let open = Open { exchange, reservation, target: target.clone(), bound: plan.bound, visit };
             return Ok(Answer::Begun(Box::new(open)));
         }
         let read = match exchange.body().await {
@@ -74,31 +75,21 @@ impl Call {
         };
         match read {
             Ok((body, facts)) => {
-                self.upstream += sent_at.elapsed();
+                self.upstream += visit.sent_at().elapsed();
+                visit.end(Verdict::Well);
                 // Not counted by the provider: a body of so many bytes holds at most so many tokens.
                 let counted = plan.bound.counted(body.len() as u64);
                 let usage = self.settle(reservation, target, &facts, counted);
                 Ok(Answer::Whole { body, usage, upstream: target.name.clone() })
             }
-            Err(failure) => Err(self.failed(failure, reservation, sent_at)),
-        }
-    }
-
-    pub(super) async fn reserve(&mut self, ask: Ask) -> Result<Reservation, Error> {
-        let waiting = now();
-        let counted = self.engine.watchers.counters.waiting();
-        let reservation = self.engine.ledger.reserve(self.chain.clone(), ask, Some(self.deadline)).await;
-        drop(counted);
-        self.queued += waiting.elapsed();
-        match reservation {
-            Ok(reservation) => Ok(reservation.on_bill(self.watch.bill())),
-            Err(refusal) => Err(Error::BudgetExceeded(Box::new(refusal))),
+            Err(failure) => Err(self.failed(failure, reservation, visit)),
         }
     }
 
     /// Settle an attempt that gave no answer.
-    fn failed(&mut self, failure: Failure, reservation: Reservation, sent_at: Instant) -> Failure {
-        self.upstream += sent_at.elapsed();
+    fn failed(&mut self, failure: Failure, reservation: Reservation, visit: Visit) -> Failure {
+        self.upstream += visit.sent_at().elapsed();
+        visit.end(verdict(&failure.error));
         match failure.billing {
             Billing::Free => reservation.release(),
             Billing::InDoubt => {

@@ -8,6 +8,7 @@ use super::Call;
 use super::asked::Asked;
 use super::attempt::Answer;
 use crate::call::{CallContext, ChatRequest, Reply};
+use crate::upstream::Verdict;
 use crate::{Client, Error};
 
 /// Govern one attempt of a plain call that is answered with `body`.
@@ -30,9 +31,13 @@ pub async fn governed(
     let slot = call.admit(&route, asked).await?;
     let Some(target) = route.first() else { return Err(super::unexpected()) };
     let plan = asked.plan(target, call.engine.config.min_output_tokens)?;
-    let reservation = call.reserve(plan.ask).await?;
+    let upstream = call.engine.pool.get(&target.name);
+    upstream.called();
+    let (reservation, mut visit) = call.enter(&upstream, plan.ask).await.map_err(|failure| failure.error)?;
     black_box(asked.encode(target, &plan, reservation.amount()));
+    visit.accepted();
     let facts = target.provider.format.reply(&body).map_err(Error::config)?;
+    visit.end(Verdict::Well);
     let counted = plan.bound.counted(body.len() as u64);
     let usage = call.settle(reservation, target, &facts, counted);
     call.whole(Ok((slot, Answer::Whole { body, usage, upstream: target.name.clone() })))

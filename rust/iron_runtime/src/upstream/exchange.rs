@@ -132,7 +132,8 @@ impl Exchange {
         let retry = match status {
             // A quota that is used up is not there again a moment later.
             429 if told.out_of_quota => Retry::Elsewhere,
-            408 | 409 | 425 | 429 | 500..=599 => Retry::After(asked),
+            429 => Retry::Throttled(asked),
+            408 | 409 | 425 | 500..=599 => Retry::After(asked),
             // Another upstream has another address, other keys, models and rules.
             300..=399 | 401 | 403 | 404 => Retry::Elsewhere,
             _ => Retry::Never,

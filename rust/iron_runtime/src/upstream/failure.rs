@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::breaker::Verdict;
 use crate::budget::Sent;
 use crate::config::Timeouts;
 use crate::error::TimeoutPhase;
@@ -33,6 +34,8 @@ pub(crate) enum Retry {
     Elsewhere,
     /// This one, not sooner than it said.
     After(Option<Duration>),
+    /// This one, but no call may ask it sooner than it said.
+    Throttled(Option<Duration>),
 }
 
 impl Billing {
@@ -51,6 +54,16 @@ impl Failure {
     /// A budget had no room for it.
     pub(crate) fn refused(&self) -> bool {
         matches!(self.error, Error::BudgetExceeded(_))
+    }
+
+    /// Another upstream may take the request; this one does not now, and nothing was sent.
+    pub(crate) fn elsewhere(error: Error) -> Self {
+        Self { error, billing: Billing::Free, retry: Retry::Elsewhere }
+    }
+
+    /// The retry budget does not pay for another attempt.
+    pub(crate) fn not_retried(self) -> Self {
+        Self { error: Error::NotRetried { failure: Box::new(self.error) }, ..self }
     }
 
     /// The request was sent, and what came back is no answer.
@@ -87,4 +100,19 @@ pub(super) fn connection(upstream: &str, what: &'static str, error: reqwest::Err
     // Without the URL: it may hold what a user put into a query.
     let source: Cause = Box::new(error.without_url());
     Error::UpstreamConnection { upstream: upstream.to_owned(), what, source: Some(source) }
+}
+
+/// What an error says about its upstream's health.
+pub(crate) fn verdict(error: &Error) -> Verdict {
+    match error {
+        // The call's own deadline may be short.
+        Error::UpstreamTimeout { phase: TimeoutPhase::Total, .. } => Verdict::Unknown,
+        // A success without a reply is as useless as a refusal.
+        Error::UpstreamTimeout { .. }
+        | Error::UpstreamConnection { .. }
+        | Error::UpstreamStatus { status: 200..=299 | 500..=599, .. } => Verdict::Ill,
+        // Whatever it refuses, it answers.
+        Error::UpstreamStatus { .. } | Error::RateLimited { .. } => Verdict::Well,
+        _ => Verdict::Unknown,
+    }
 }

@@ -60,7 +60,13 @@ mod tests {
     use super::*;
 
     fn policy() -> RetryPolicy {
-        RetryPolicy { max_attempts: 9, initial: Duration::from_millis(100), max: Duration::from_millis(400) }
+        RetryPolicy {
+            max_attempts: 9,
+            initial: Duration::from_millis(100),
+            max: Duration::from_millis(400),
+            budget_percent: 0,
+            budget_per_second: 0,
+        }
     }
 
     #[test]
