@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::port::{Port, Queue};
-use crate::runtime;
+use crate::{guard, runtime};
 
 /// Code that attaches to Python.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -39,7 +39,7 @@ where
     runtime::handle(py)?;
     let locals = TaskLocals::new(port.get().event_loop(py).clone()).copy_context(py)?;
     QUEUE.sync_scope(Arc::clone(port.get().queue()), || {
-        generic::future_into_py_with_locals::<Bridge, F, T>(py, locals, work)
+        generic::future_into_py_with_locals::<Bridge, _, T>(py, locals, guard::future(work))
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use iron_bridge_macros::guarded;
 use iron_runtime::budget::{self, Ledger};
 use pyo3::prelude::*;
 
@@ -30,6 +31,7 @@ impl Budget {
     }
 }
 
+#[guarded]
 #[pymethods]
 impl Budget {
     #[new]

@@ -1,5 +1,6 @@
 //! One event of a streamed reply.
 
+use iron_bridge_macros::guarded;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
@@ -14,6 +15,7 @@ impl Chunk {
     }
 }
 
+#[guarded]
 #[pymethods]
 impl Chunk {
     /// The text that the chunk adds to its choice; empty if it adds none.

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 
+use iron_bridge_macros::guarded;
 use iron_cli::Outcome;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 /// Carry out a command line without the program's name: the exit code, or the options of the demo, which Python runs.
+#[guarded]
 #[pyfunction]
 pub(crate) fn run_cli(py: Python<'_>, argv: Vec<OsString>) -> PyResult<Bound<'_, PyAny>> {
     match py.detach(|| iron_cli::run(argv)) {

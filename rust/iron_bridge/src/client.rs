@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use iron_bridge_macros::guarded;
 use iron_runtime::config::{Config, Sources};
 use iron_runtime::{CallContext, ChatRequest, EmbedRequest};
 use pyo3::prelude::*;
@@ -19,6 +20,7 @@ use crate::{awaitable, delivery, error};
 #[pyclass(frozen, module = "iron_sdk._iron")]
 pub(crate) struct Client(Owned<iron_runtime::Client>);
 
+#[guarded]
 #[pymethods]
 impl Client {
     #[new]

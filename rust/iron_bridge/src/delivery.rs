@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
 use crate::port::{Outcome, Port, Queue};
-use crate::{error, runtime};
+use crate::{error, guard, runtime};
 
 /// How long a waiting thread stays away from Python's signal handlers.
 const SLICE: Duration = Duration::from_millis(50);
@@ -66,11 +66,7 @@ impl Drop for Delivery {
 
 /// Why work was dropped that nobody cancelled.
 pub(crate) fn unfinished() -> Error {
-    if std::thread::panicking() {
-        Error::Internal { message: "a call panicked".to_owned() }
-    } else {
-        Error::Closed
-    }
+    if std::thread::panicking() { Error::Internal { message: guard::what_happened() } } else { Error::Closed }
 }
 
 /// Spawn a call that completes `future`; the slot returned cancels it.
@@ -104,8 +100,9 @@ pub(crate) fn wait_for<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> PyResult<T> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    let work: AbortHandle = runtime::spawn(py, async move { drop(sender.try_send(future.await)) })?;
-    Receiver(receiver).wait(py, || work.abort())
+    let work = guard::future(async { Ok(future.await) });
+    let work: AbortHandle = runtime::spawn(py, async move { drop(sender.try_send(work.await)) })?;
+    Receiver(receiver).wait(py, || work.abort())?
 }
 
 /// Where a thread waits.

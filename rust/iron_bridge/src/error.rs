@@ -35,6 +35,11 @@ pub(crate) fn internal(py: Python<'_>, message: &str) -> PyErr {
     raise(py, Error::Internal { message: message.to_owned() }, None)
 }
 
+/// The same, where no interpreter is at hand.
+pub(crate) fn internal_fault(what: String) -> PyErr {
+    classes::InternalError::new_err(Error::Internal { message: what }.to_string())
+}
+
 /// The client or the runtime does not take calls any more.
 pub(crate) fn closed(py: Python<'_>) -> PyErr {
     raise(py, Error::Closed, None)

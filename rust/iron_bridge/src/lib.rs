@@ -8,6 +8,7 @@ mod client;
 mod convert;
 mod delivery;
 mod error;
+mod guard;
 mod port;
 mod reply;
 mod runtime;
@@ -50,6 +51,7 @@ mod _iron {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         refuse_other_interpreters()?;
+        crate::guard::install();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         let codes = ErrorCode::ALL.map(ErrorCode::as_str);
         module.add("ERROR_CODES", PyTuple::new(module.py(), codes)?)

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use iron_bridge_macros::guarded;
 use iron_protocol::RequestId;
 use iron_runtime::Error;
 use pyo3::PyTraverseError;
@@ -16,7 +17,7 @@ use tokio::task::AbortHandle;
 
 use crate::reply::Reply;
 use crate::wake::Wake;
-use crate::{awaitable, error, runtime};
+use crate::{awaitable, error, guard, runtime};
 
 /// What became of some work.
 #[expect(clippy::large_enum_variant, reason = "nearly all are calls: a box would cost each an allocation")]
@@ -119,6 +120,7 @@ impl Port {
     }
 }
 
+#[guarded]
 #[pymethods]
 impl Port {
     #[new]
@@ -160,7 +162,15 @@ impl Port {
                         complete(pending.future.bind(py), outcome);
                     }
                 }
-                Item::Job(job) => job(),
+                // What one item does is not for the others to suffer.
+                Item::Job(job) => {
+                    if let Err(raised) = guard::run(|| {
+                        job();
+                        Ok(())
+                    }) {
+                        raised.write_unraisable(py, None);
+                    }
+                }
             }
         }
         *lock(&self.spare) = items;
@@ -212,7 +222,7 @@ fn abandon(pending: &HashMap<u64, Pending>) {
 /// A future that is done already was cancelled while its result was on the way: nobody waits for it.
 fn complete(future: &Bound<'_, PyAny>, outcome: Outcome) {
     let py = future.py();
-    let set = match outcome.into_python(py) {
+    let set = match guard::run(|| outcome.into_python(py)) {
         Ok(value) => future.call_method1(pyo3::intern!(py, "set_result"), (value,)),
         Err(raised) => future.call_method1(pyo3::intern!(py, "set_exception"), (raised.into_value(py),)),
     };

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use iron_bridge_macros::guarded;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use serde::Deserialize;
@@ -19,6 +20,7 @@ impl Reply {
     }
 }
 
+#[guarded]
 #[pymethods]
 impl Reply {
     /// The provider's own body.

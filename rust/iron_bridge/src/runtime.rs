@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use iron_bridge_macros::guarded;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::AbortHandle;
@@ -84,6 +85,7 @@ pub(crate) fn forked() -> bool {
 }
 
 /// Refuse new calls, drop those in flight at their next await, and wait up to `timeout_ms` for the threads.
+#[guarded]
 #[pyfunction]
 pub(crate) fn shutdown(py: Python<'_>, timeout_ms: u64) {
     CLOSED.store(true, Ordering::Release);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use iron_bridge_macros::guarded;
 use iron_simulator::{Error, Rule, Settings};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -33,6 +34,7 @@ impl Simulator {
     }
 }
 
+#[guarded]
 #[pymethods]
 impl Simulator {
     /// An awaitable of a simulator that listens.

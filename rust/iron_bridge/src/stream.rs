@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use iron_bridge_macros::guarded;
 use iron_protocol::RequestId;
 use iron_runtime::{CallContext, ChatRequest, Chunk, Error};
 use pyo3::prelude::*;
@@ -173,6 +174,7 @@ impl Stream {
     }
 }
 
+#[guarded]
 #[pymethods]
 impl Stream {
     /// Send the request, unless it was sent before.

@@ -28,9 +28,11 @@ fn dependencies() -> BTreeMap<String, Vec<String>> {
 /// The crates of ours that `name` is allowed to depend on.
 fn allowed(name: &str) -> &'static [&'static str] {
     match name {
-        "iron_protocol" | "iron_simulator" => &[],
+        "iron_protocol" | "iron_simulator" | "iron_bridge_macros" => &[],
         "iron_runtime" => &["iron_protocol"],
-        "iron_bridge" => &["iron_protocol", "iron_runtime", "iron_simulator", "iron_cli"],
+        "iron_bridge" => {
+            &["iron_protocol", "iron_runtime", "iron_simulator", "iron_cli", "iron_bridge_macros"]
+        }
         // `iron_cli`, and benches.
         _ => &["iron_protocol", "iron_runtime", "iron_simulator"],
     }
