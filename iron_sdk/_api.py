@@ -39,6 +39,7 @@ def _open() -> Client:
 def configure(
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     *,
+    profile: str | None = None,
     budget: Money | None = None,
     timeout: float | None = None,
     model: str | None = None,
@@ -52,6 +53,7 @@ def configure(
 
     Args:
         config: Path of an `iron.toml` or `pyproject.toml`, or a mapping of the same shape.
+        profile: The profile of the configuration whose settings are laid over the others.
         budget: The most that all calls may cost together, in US dollars.
         timeout: Seconds for a whole call.
         model: The model of calls that name none.
@@ -67,6 +69,7 @@ def configure(
     """
     client = Client(
         config,
+        profile=profile,
         budget=budget,
         timeout=timeout,
         model=model,

@@ -37,6 +37,7 @@ class ClientBase:
         self,
         config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         *,
+        profile: str | None = None,
         budget: Money | None = None,
         timeout: float | None = None,
         model: str | None = None,
@@ -46,6 +47,7 @@ class ClientBase:
     ) -> None:
         self._native: _iron.Client = open_client(
             config,
+            profile=profile,
             budget=budget,
             timeout=timeout,
             model=model,
@@ -77,8 +79,11 @@ class Client(ClientBase):
     environment (`IRON_*`, `OPENAI_API_KEY`), then from the other arguments, later ones above earlier ones.
 
     Args:
-        config: Path of an `iron.toml` or `pyproject.toml`, or a mapping of the same shape. Default:
-            `iron.toml`, or `[tool.iron]` of `pyproject.toml`, in the working directory, if there is one.
+        config: Path of an `iron.toml` or `pyproject.toml`, or a mapping of the same shape. Default: the file
+            that `IRON_CONFIG` names, or else the nearest `iron.toml`, or `pyproject.toml` with `[tool.iron]`,
+            from the working directory up to the root of its repository.
+        profile: The profile of the configuration whose settings are laid over the others. Default: the one
+            that `IRON_PROFILE` names, if any.
         budget: The most that all calls of the client may cost together, in US dollars. Default: no limit.
         timeout: Seconds for a whole call, waiting and retries included. Default: 600.
         model: The model of calls that name none: `provider/model`, or an alias from the configuration.

@@ -13,11 +13,21 @@ if TYPE_CHECKING:
     from iron_sdk._types import Money
 
 _MAX_SECONDS = 366 * 86_400
+# The setting of each argument. The core is given them one by one, so that an error can name the argument.
+_KEYS = {
+    "budget": ("budget", "limit_usd"),
+    "timeout": ("timeouts", "total_ms"),
+    "model": ("default_model",),
+    "max_attempts": ("retry", "max_attempts"),
+    "base_url": ("providers", "openai", "base_url"),
+    "api_key": ("providers", "openai", "api_key"),
+}
 
 
 def open_client(  # one line an option
     config: str | os.PathLike[str] | Mapping[str, Any] | None,
     *,
+    profile: object,
     budget: Money | None,
     timeout: float | None,
     model: str | None,
@@ -31,7 +41,7 @@ def open_client(  # one line an option
         ConfigError: A setting is unknown or wrong.
     """
     file: str | None = None
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] | None = None
     if isinstance(config, Mapping):
         settings = dict(config)
     elif config is not None:
@@ -40,40 +50,37 @@ def open_client(  # one line an option
         except TypeError:
             kind = type(config).__name__
             raise ConfigError(f"config is of type {kind}; give a path, or a mapping like iron.toml") from None
-    if budget is not None:
-        _set(settings, ("budget", "limit_usd"), _amount(budget))
-    if timeout is not None:
-        _set(settings, ("timeouts", "total_ms"), _milliseconds(timeout))
-    if model is not None:
-        _set(settings, ("default_model",), model)
-    if max_attempts is not None:
-        _set(settings, ("retry", "max_attempts"), max_attempts)
-    if base_url is not None:
-        _set(settings, ("providers", "openai", "base_url"), base_url)
-    if api_key is not None:
-        _set(settings, ("providers", "openai", "api_key"), api_key)
-    return _iron.Client(file, config is None, settings or None)
+    if not isinstance(profile, str | None):
+        raise ConfigError(f"profile is of type {type(profile).__name__}; give the name of a profile")
+    values = {
+        "budget": _amount(budget),
+        "timeout": _milliseconds(timeout),
+        "model": model,
+        "max_attempts": max_attempts,
+        "base_url": base_url,
+        "api_key": api_key,
+    }
+    arguments = {name: _tables(_KEYS[name], value) for name, value in values.items() if value is not None}
+    return _iron.Client(file, config is None, profile, settings, arguments)
 
 
-def _set(settings: dict[str, Any], path: tuple[str, ...], value: object) -> None:
-    """Set one value in nested tables, which are copied on the way because they are the caller's."""
-    *tables, key = path
-    for table in tables:
-        inner = settings.get(table, {})
-        if not isinstance(inner, Mapping):
-            raise ConfigError(f"{table} is of type {type(inner).__name__}; give a mapping")
-        settings[table] = settings = dict(cast("Mapping[str, Any]", inner))
-    settings[key] = value
+def _tables(keys: tuple[str, ...], value: object) -> dict[str, Any]:
+    """Put a value under nested keys."""
+    for key in reversed(keys):
+        value = {key: value}
+    return cast("dict[str, Any]", value)
 
 
-def _amount(value: Money) -> object:
+def _amount(value: Money | None) -> object:
     from decimal import Decimal
 
     # Settings are JSON, where exact money is text.
     return format(value, "f") if isinstance(value, Decimal) else value
 
 
-def _milliseconds(seconds: object) -> int:
+def _milliseconds(seconds: object) -> int | None:
+    if seconds is None:
+        return None
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise ConfigError(f"timeout is of type {type(seconds).__name__}; give seconds as a number above 0")
     if not 0 < seconds <= _MAX_SECONDS:

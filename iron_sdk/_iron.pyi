@@ -78,7 +78,14 @@ class Budget:
 
 @final
 class Client:
-    def __new__(cls, file: str | None, discover: bool, overrides: dict[str, Any] | None) -> Client: ...
+    def __new__(
+        cls,
+        file: str | None,
+        discover: bool,
+        profile: str | None,
+        overrides: dict[str, Any] | None,
+        arguments: dict[str, dict[str, Any]],
+    ) -> Client: ...
     def chat(
         self,
         port: Port,

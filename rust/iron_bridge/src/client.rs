@@ -28,14 +28,17 @@ impl Client {
         py: Python<'_>,
         file: Option<PathBuf>,
         discover: bool,
+        profile: Option<String>,
         overrides: Option<&Bound<'_, PyDict>>,
+        arguments: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
         if crate::runtime::forked() {
             return Err(error::forked(py));
         }
-        let overrides = overrides.map(|settings| Intake::new().json(settings.as_any())).transpose()?;
-        let overrides = overrides.map(|json| json.as_str().to_owned());
-        let sources = Sources { file, discover, environment: true, overrides };
+        let overrides = overrides.map(|settings| json(settings.as_any())).transpose()?;
+        let arguments = arguments.iter().map(|(name, settings)| Ok((name.extract()?, json(&settings)?)));
+        let arguments = arguments.collect::<PyResult<_>>()?;
+        let sources = Sources { file, discover, environment: true, profile, overrides, arguments };
         let client = py.detach(|| iron_runtime::Client::new(Config::load(&sources)?, ledger()));
         client.map(|client| Self(Owned::new(client))).map_err(|failure| error::raise(py, failure, None))
     }
@@ -139,6 +142,10 @@ impl Client {
         let client = self.0.get(py)?.clone();
         delivery::wait_for(py, async move { client.drained().await })
     }
+}
+
+fn json(settings: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(Intake::new().json(settings)?.as_str().to_owned())
 }
 
 fn chat(

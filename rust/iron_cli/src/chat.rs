@@ -38,9 +38,12 @@ pub(crate) struct Options {
     /// The most that the call may cost, in US dollars.
     #[arg(long, value_name = "USD", value_parser = amount)]
     pub(crate) budget: Option<NanoUsd>,
-    /// The configuration [default: iron.toml, else pyproject.toml, in the working directory].
+    /// The configuration [default: `IRON_CONFIG`, else the nearest iron.toml or pyproject.toml].
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// The profile of the configuration [default: `IRON_PROFILE`].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// Wait for the whole reply.
     #[arg(long)]
     pub(crate) no_stream: bool,
@@ -48,7 +51,7 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) json: bool,
     /// Ask a simulator on loopback, which echoes. Reads no configuration; needs no key and no network.
-    #[arg(long, conflicts_with = "config")]
+    #[arg(long, conflicts_with_all = ["config", "profile"])]
     pub(crate) simulate: bool,
 }
 
@@ -153,7 +156,13 @@ fn sources(options: &Options, simulator: Option<&Simulator>) -> Sources {
             ),
             ..Sources::default()
         },
-        None => Sources { file: options.config.clone(), discover: true, environment: true, overrides: None },
+        None => Sources {
+            file: options.config.clone(),
+            profile: options.profile.clone(),
+            discover: true,
+            environment: true,
+            ..Sources::default()
+        },
     }
 }
 

@@ -1,8 +1,10 @@
 //! Exact money: integer nano-dollars with one rounding rule, up.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -171,6 +173,28 @@ impl<'de> Deserialize<'de> for NanoUsd {
             }
         }
         deserializer.deserialize_any(Amount)
+    }
+}
+
+/// Money as a setting or a message gives it, which is never below zero.
+impl JsonSchema for NanoUsd {
+    fn schema_name() -> Cow<'static, str> {
+        "NanoUsd".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "anyOf": [
+                // Nine digits after the point, and zeros, which carry no value.
+                { "type": "string", "pattern": r"^\+?([0-9]+(\.[0-9]{0,9}0*)?|\.[0-9]{1,9}0*)$" },
+                { "type": "integer", "minimum": 0 },
+            ],
+            "examples": ["0.50", 20],
+        })
     }
 }
 

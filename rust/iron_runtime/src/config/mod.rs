@@ -1,12 +1,17 @@
 //! Settings as they are written in `iron.toml`, in the environment and in keyword arguments.
 
+mod environment;
+mod find;
 mod load;
 mod nearest;
 mod origin;
 mod parse;
+mod profile;
 mod read;
 mod reliability;
+mod schema;
 mod secret;
+mod shape;
 mod tree;
 mod validate;
 mod wrong;
@@ -14,19 +19,22 @@ mod wrong;
 use std::collections::BTreeMap;
 
 use iron_protocol::NanoUsd;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use load::Sources;
 pub(crate) use nearest::unknown;
 pub use origin::Origin;
+pub use profile::Profiles;
 pub(crate) use reliability::{BreakerPolicy, RetryPolicy};
 pub use reliability::{BreakerSettings, RetrySettings};
+pub use schema::schema;
 pub use secret::Secret;
 pub use validate::{Config, MaxTokensField};
 pub(crate) use validate::{Provider, Target, Timeouts};
 
 /// Everything that can be configured. Unknown keys are errors.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The model of calls that name none: an alias of `models`, or `provider/model`.
@@ -47,10 +55,12 @@ pub struct Settings {
     pub models: BTreeMap<String, RouteSettings>,
     /// Prices by `provider/model`, beside and above the built-in ones.
     pub prices: BTreeMap<String, PriceSettings>,
+    /// Settings by environment, laid over all of the above where the environment is chosen.
+    pub profiles: Profiles,
 }
 
 /// `[budget]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BudgetSettings {
     /// The client's limit; without one only `iron.budget(...)` and per-call caps hold.
@@ -58,6 +68,7 @@ pub struct BudgetSettings {
     /// What to do with a model that has no known price.
     pub unpriced: Unpriced,
     /// The least that `max_tokens` is lowered to when the rest of a budget is small.
+    #[schemars(range(min = 1))]
     pub min_output_tokens: u32,
 }
 
@@ -68,7 +79,7 @@ impl Default for BudgetSettings {
 }
 
 /// What to do with a model that has no known price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unpriced {
     /// Refuse the call.
@@ -79,21 +90,24 @@ pub enum Unpriced {
 }
 
 /// `[limits]`. Absent means unlimited.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
     /// Requests admitted each minute.
+    #[schemars(range(min = 1))]
     pub requests_per_minute: Option<u32>,
     /// Tokens admitted each minute: the request's text at four bytes a token, and its `max_tokens`.
+    #[schemars(range(min = 1))]
     pub tokens_per_minute: Option<u32>,
     /// Calls in flight at once.
+    #[schemars(range(min = 1))]
     pub concurrency: Option<u32>,
     /// What a call does at a limit.
     pub on_limit: OnLimit,
 }
 
 /// What a call does at a rate limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLimit {
     /// Wait in order, up to the call's deadline.
@@ -104,16 +118,20 @@ pub enum OnLimit {
 }
 
 /// `[timeouts]`, all in milliseconds.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimeoutSettings {
     /// Opening a connection.
+    #[schemars(range(min = 1))]
     pub connect_ms: u64,
     /// From the request to the first byte of the reply.
+    #[schemars(range(min = 1))]
     pub ttft_ms: u64,
     /// Between two parts of a reply.
+    #[schemars(range(min = 1))]
     pub idle_ms: u64,
     /// The whole call, waiting and retries included.
+    #[schemars(range(min = 1))]
     pub total_ms: u64,
 }
 
@@ -126,7 +144,7 @@ impl Default for TimeoutSettings {
 }
 
 /// `[providers.NAME]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderSettings {
     /// Where the API begins, for example `https://api.openai.com/v1`.
@@ -142,15 +160,16 @@ pub struct ProviderSettings {
 }
 
 /// `[models.ALIAS]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteSettings {
     /// `provider/model`, in the order to try them.
+    #[schemars(length(min = 1))]
     pub upstreams: Vec<String>,
 }
 
 /// `[prices."provider/model"]`, in US dollars per million tokens.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PriceSettings {
     /// Input.

@@ -21,6 +21,8 @@ pub enum Origin {
     Variable(Arc<str>),
     /// The mapping given as `config`.
     Mapping,
+    /// Another argument, by its name.
+    Argument(Arc<str>),
 }
 
 impl fmt::Display for Origin {
@@ -29,6 +31,7 @@ impl fmt::Display for Origin {
             Self::File { path, line, column } => write!(f, "{path}:{line}:{column}"),
             Self::Variable(name) => write!(f, "environment variable {name}"),
             Self::Mapping => f.write_str("config"),
+            Self::Argument(name) => write!(f, "argument {name}"),
         }
     }
 }

@@ -2,22 +2,25 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::validate::positive;
 use crate::Error;
 
 /// `[retry]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetrySettings {
     /// Requests sent to one upstream for one call, the first included.
+    #[schemars(range(min = 1))]
     pub max_attempts: u32,
     /// Upper end of the first random wait.
     pub initial_ms: u64,
     /// Upper end of the longest random wait.
     pub max_ms: u64,
     /// The retry budget of each upstream: retries for every hundred calls.
+    #[schemars(range(max = 100))]
     pub budget_percent: u32,
     /// The retry budget of each upstream: retries each second beyond that share.
     pub budget_per_second: u32,
@@ -31,22 +34,28 @@ impl Default for RetrySettings {
 }
 
 /// `[breaker]`, for each upstream.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerSettings {
     /// Whether there is one.
     pub enabled: bool,
     /// Failures in a row that open it.
+    #[schemars(range(min = 1))]
     pub failures: u32,
     /// The share of failures that opens it.
+    #[schemars(range(min = 1, max = 100))]
     pub failure_percent: u32,
     /// The time over which the share is taken.
+    #[schemars(range(min = 1))]
     pub window_ms: u64,
     /// Requests within that time below which a share says nothing.
+    #[schemars(range(min = 1))]
     pub min_requests: u32,
     /// How long it stays open before it probes.
+    #[schemars(range(min = 1))]
     pub open_ms: u64,
     /// Probes at once, and how many must succeed to close it.
+    #[schemars(range(min = 1))]
     pub probes: u32,
 }
 

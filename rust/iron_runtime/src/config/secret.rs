@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-/// A key or a header's value. Its `Debug` hides it, it has no `Display` and no `Serialize`, and its memory is
-/// overwritten when the last clone goes.
-#[derive(Clone)]
+/// A key or a header's value. `Debug` and `Serialize` hide it, it has no `Display`, and its memory is overwritten when the
+/// last clone goes.
+#[derive(Clone, JsonSchema)]
+#[schemars(with = "String", inline)]
 pub struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {
@@ -23,14 +25,23 @@ impl Secret {
     }
 }
 
+/// What stands for a secret wherever one would be shown.
+const HIDDEN: &str = "***";
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(***)")
+        write!(f, "Secret({HIDDEN})")
     }
 }
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(HIDDEN)
     }
 }

@@ -2,17 +2,29 @@
 
 use std::path::Path;
 
-use super::load::{Environment, Loaded};
+use iron_protocol::NanoUsd;
+
+use super::environment::Environment;
+use super::load::Loaded;
 use super::origin::Origin;
-use super::tree::Node;
-use super::{Config, parse};
+use super::{Config, Sources, parse};
+use crate::Error;
+
+/// What a file with this text, these variables and these sources come to.
+fn load(text: &str, variables: &[(&str, &str)], sources: &Sources) -> Result<Loaded, Error> {
+    let environment: Environment =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    sources.merge(environment, Some(parse::toml(Path::new("iron.toml"), text)?))
+}
 
 /// The error of a file with this text.
 fn refused(text: &str) -> String {
-    let loaded = parse::toml(Path::new("iron.toml"), text)
-        .map_err(Into::into)
-        .and_then(|tree| Loaded::new(tree, Environment::new()));
-    loaded.and_then(|loaded| Config::new(&loaded)).map(drop).expect_err(text).to_string()
+    refused_with(text, &[], &Sources::default())
+}
+
+fn refused_with(text: &str, variables: &[(&str, &str)], sources: &Sources) -> String {
+    let config = load(text, variables, sources).and_then(|loaded| Config::new(&loaded));
+    config.map(drop).expect_err(text).to_string()
 }
 
 #[test]
@@ -129,10 +141,185 @@ fn what_is_wrong_with_a_variable_of_a_provider_names_the_variable() {
         ("OPENAI_API_KEY", "sk-secret\nsk", "environment variable OPENAI_API_KEY: has characters"),
         ("OPENAI_BASE_URL", "secret", "environment variable OPENAI_BASE_URL is not a URL"),
     ] {
-        let environment = Environment::from([(name.to_owned(), value.to_owned())]);
-        let loaded = Loaded::new(Node::table(Origin::Mapping), environment).unwrap();
-        let error = Config::new(&loaded).unwrap_err().to_string();
+        let error = refused_with("", &[(name, value)], &Sources::default());
         assert!(error.starts_with(expected), "{error}");
         assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn later_sources_stand_above_earlier_ones_key_by_key() {
+    let text = "[timeouts]\nconnect_ms = 1\nttft_ms = 1\nidle_ms = 1\ntotal_ms = 1
+        [profiles.p.timeouts]\nttft_ms = 2\nidle_ms = 2\ntotal_ms = 2";
+    let variables = [("IRON_TIMEOUTS_IDLE_MS", "3"), ("IRON_TIMEOUTS_TOTAL_MS", "3"), ("IRON_PROFILE", "p")];
+    let sources = Sources {
+        overrides: Some(
+            r#"{"timeouts": {"total_ms": 4, "idle_ms": null}, "retry": {"max_attempts": 4}}"#.into(),
+        ),
+        arguments: vec![("max_attempts".into(), r#"{"retry": {"max_attempts": 5}}"#.into())],
+        ..Sources::default()
+    };
+    let settings = load(text, &variables, &sources).unwrap().settings;
+    let timeouts = settings.timeouts;
+    assert_eq!(
+        (
+            timeouts.connect_ms,
+            timeouts.ttft_ms,
+            timeouts.idle_ms,
+            timeouts.total_ms,
+            settings.retry.max_attempts
+        ),
+        (1, 2, 3, 4, 5)
+    );
+}
+
+#[test]
+fn errors_name_the_variable_the_mapping_or_the_argument() {
+    let mapping = |json: &str| Sources { overrides: Some(json.into()), ..Sources::default() };
+    let argument = |name: &str, json: &str| Sources {
+        arguments: vec![(name.into(), json.into())],
+        ..Sources::default()
+    };
+    for (variable, sources, expected) in [
+        (
+            ("IRON_LIMITS_CONCURRENCY", "0"),
+            Sources::default(),
+            "environment variable IRON_LIMITS_CONCURRENCY: limits.concurrency is 0",
+        ),
+        (
+            ("IRON_LIMITS_CONCURRENCY", "many"),
+            Sources::default(),
+            "environment variable IRON_LIMITS_CONCURRENCY: limits.concurrency is not an integer",
+        ),
+        (
+            ("IRON_LIMITS_ON_LIMIT", "wiat"),
+            Sources::default(),
+            "environment variable IRON_LIMITS_ON_LIMIT: limits.on_limit: unknown value `wiat`: did you mean `wait`?",
+        ),
+        (("A", ""), mapping(r#"{"budget": {"limit_usd": "-1"}}"#), "config: budget.limit_usd is negative"),
+        (
+            ("A", ""),
+            mapping(r#"{"timeouts": {"total_sm": 5}}"#),
+            "config: timeouts: unknown key `total_sm`: did you mean `total_ms`?",
+        ),
+        (("A", ""), mapping(r#"{"zebra": 1}"#), "config: unknown key `zebra`, expected `default_model`, "),
+        (("A", ""), mapping("[]"), "config: is not a JSON object"),
+        (
+            ("A", ""),
+            argument("budget", r#"{"budget": {"limit_usd": "-1"}}"#),
+            "argument budget: budget.limit_usd is negative",
+        ),
+        (
+            ("A", ""),
+            argument("model", r#"{"default_model": 5}"#),
+            "argument model: default_model is an integer: give text",
+        ),
+    ] {
+        let error = refused_with("", &[variable], &sources);
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn variables_name_every_setting() {
+    let text = "[providers.my-vendor]\nbase_url = 'http://x'\n[prices.'my-vendor/m.1']\ninput_usd = '1'
+        [models.max]\nupstreams = ['my-vendor/m.1']";
+    let variables = [
+        ("IRON_DEFAULT_MODEL", "max"),
+        ("IRON_BUDGET_LIMIT_USD", "0.000000001"),
+        ("IRON_BUDGET_UNPRICED", "allow"),
+        ("IRON_RETRY_MAX_ATTEMPTS", "7"),
+        ("IRON_PROVIDERS_MY_VENDOR_BASE_URL", "http://y"),
+        ("IRON_PROVIDERS_MY_VENDOR_MAX_TOKENS_FIELD", "max_tokens"),
+        ("IRON_PROVIDERS_OPENAI_API_KEY_ENV", "12345"),
+        ("IRON_PROVIDERS_NEW_ONE_BASE_URL", "http://z"),
+        ("IRON_PROVIDERS_NEW_ONE_HEADERS_TEAM", "7"),
+        ("IRON_PRICES_MY_VENDOR_M_1_OUTPUT_USD", "2"),
+        ("IRON_PRICES_MY_VENDOR_M_1_CONTEXT_TOKENS", "1000"),
+        ("IRON_TOKEN", "somebody else's"),
+    ];
+    let loaded = load(text, &variables, &Sources::default()).unwrap();
+    let settings = &loaded.settings;
+    assert_eq!(settings.default_model.as_deref(), Some("max"));
+    assert_eq!(settings.budget.limit_usd.map(NanoUsd::nanos), Some(1));
+    assert_eq!(settings.budget.unpriced, super::Unpriced::Allow);
+    assert_eq!(settings.retry.max_attempts, 7);
+    assert_eq!(settings.providers["my-vendor"].base_url.as_deref(), Some("http://y"));
+    assert_eq!(settings.providers["openai"].api_key_env.as_deref(), Some("12345"));
+    assert_eq!(settings.providers["new_one"].headers["team"].reveal(), "7");
+    assert_eq!(settings.prices["my-vendor/m.1"].context_tokens, Some(1_000));
+    Config::new(&loaded).unwrap();
+}
+
+#[test]
+fn variables_that_are_slips_name_what_was_meant() {
+    for (name, value, expected) in [
+        ("IRON_BUDGTE_LIMIT_USD", "1", " is not known: did you mean IRON_BUDGET_LIMIT_USD?"),
+        ("IRON_BUDGET_LIMIT", "1", " is not known: did you mean IRON_BUDGET_LIMIT_USD?"),
+        (
+            "IRON_PROVIDERS_MY_VENDOR_BASEURL",
+            "x",
+            " is not known: did you mean IRON_PROVIDERS_MY_VENDOR_BASE_URL?",
+        ),
+        ("IRON_RETRY_ZEBRA", "x", " is not known: it names no key of [retry]"),
+        ("IRON_BUDGET_LIMIT_USD", "", " is empty"),
+        ("IRON_PROFIL", "x", " is not known: did you mean IRON_PROFILE?"),
+        ("IRON_PROFILE", "", " is empty"),
+    ] {
+        let error = refused_with("", &[(name, value)], &Sources::default());
+        assert_eq!(
+            error
+                .strip_prefix(&format!("environment variable {name}"))
+                .map(|rest| rest.starts_with(expected)),
+            Some(true),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_profile_is_read_whether_chosen_or_not() {
+    let text = "[budget]\nlimit_usd = 1\n[profiles.production.budget]\nlimit_usd = 500\n[profiles.test]\n";
+    let limit = |variables: &[(&str, &str)], profile: Option<&str>| {
+        let sources = Sources { profile: profile.map(Into::into), ..Sources::default() };
+        let settings = load(text, variables, &sources).unwrap().settings;
+        settings.budget.limit_usd.unwrap().nanos() / 1_000_000_000
+    };
+    assert_eq!(limit(&[], None), 1);
+    assert_eq!(limit(&[("IRON_PROFILE", "production")], None), 500);
+    assert_eq!(limit(&[("IRON_PROFILE", "production")], Some("test")), 1);
+
+    for (text, variables, expected) in [
+        (
+            text,
+            &[("IRON_PROFILE", "prodution")][..],
+            "environment variable IRON_PROFILE: unknown profile `prodution`: did you mean `production`?",
+        ),
+        (
+            "",
+            &[("IRON_PROFILE", "production")],
+            "environment variable IRON_PROFILE: unknown profile `production`: the configuration has none",
+        ),
+        (
+            "[profiles.p]\nbudgt.limit_usd = 1",
+            &[],
+            "iron.toml:2:1: unknown key `budgt`: did you mean `budget`?",
+        ),
+        ("[profiles]\np = 5", &[], "iron.toml:2:1: profiles.p is an integer: give a table"),
+        ("profiles = 5", &[], "iron.toml:1:1: profiles is an integer: give a table"),
+        ("[profiles.p.profiles.q]", &[], "iron.toml:1:13: profiles.p.profiles stands in a profile"),
+        (
+            "[profiles.p.budget]\nlimit_usd = '-1'",
+            &[("IRON_PROFILE", "p")],
+            "iron.toml:2:1: budget.limit_usd is negative",
+        ),
+        (
+            "[profiles.p]\nbudget = 1\n[budget]\nlimit_usd = 1",
+            &[],
+            "iron.toml:2:1: budget is an integer: give a table, as iron.toml:3:2",
+        ),
+    ] {
+        let error = refused_with(text, variables, &Sources::default());
+        assert!(error.starts_with(expected), "{text}\n{error}");
     }
 }

@@ -55,6 +55,24 @@ impl Node {
         Self { origin, value: Value::Table(Table::new()) }
     }
 
+    /// The value under a key.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Table(table) => table.get(key),
+            _ => None,
+        }
+    }
+
+    /// The keys of a table, and what stands under them.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&String, &Self)> {
+        match &self.value {
+            Value::Table(table) => Some(table.iter()),
+            _ => None,
+        }
+        .into_iter()
+        .flatten()
+    }
+
     /// Take out the value under a key.
     pub(super) fn take(&mut self, key: &str) -> Option<Self> {
         match &mut self.value {
@@ -64,11 +82,11 @@ impl Node {
     }
 
     /// Put a value under a path, with the tables that lead to it.
-    pub(super) fn set(&mut self, path: &[&str], node: Self) {
+    pub(super) fn set(&mut self, path: &[String], node: Self) {
         match (path, &mut self.value) {
             ([], _) => *self = node,
             ([key, rest @ ..], Value::Table(table)) => {
-                let below = table.entry((*key).to_owned());
+                let below = table.entry(key.clone());
                 below.or_insert_with(|| Self::table(node.origin.clone())).set(rest, node);
             }
             // A value that is no table has nothing under it.

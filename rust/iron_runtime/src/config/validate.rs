@@ -8,9 +8,11 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use iron_protocol::NanoUsd;
 use reqwest::Url;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::load::{Environment, Loaded};
+use super::environment::Environment;
+use super::load::Loaded;
 use super::{
     BreakerPolicy, LimitSettings, ProviderSettings, RetryPolicy, Secret, Settings, Sources, Unpriced,
 };
@@ -49,7 +51,7 @@ pub(crate) struct Timeouts {
 }
 
 /// The request field that bounds the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MaxTokensField {
     /// What most OpenAI-compatible vendors read.
