@@ -170,7 +170,7 @@ impl Call {
         }
     }
 
-    fn route(&self, model: &str) -> Result<Route, Error> {
+    fn route(&self, model: &str) -> Result<Arc<Route>, Error> {
         let config = &self.engine.config;
         let model =
             if model.is_empty() { config.default_model.as_deref().unwrap_or_default() } else { model };

@@ -20,6 +20,8 @@ mod passthrough;
 #[cfg(test)]
 mod retries;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod timeouts;

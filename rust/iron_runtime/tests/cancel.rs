@@ -6,7 +6,7 @@ use futures::FutureExt;
 use iron_protocol::NanoUsd;
 use iron_runtime::budget::{Ask, Budget};
 use iron_runtime::{CallContext, Error};
-use iron_simulator::{Fault, Reply, Rule};
+use iron_simulator::{At, BreakFault, Fault, Match, Reply, Rule};
 use serde_json::{Value, json};
 
 use crate::rig::{FullHouse, Rig, ask, nanos, polled, reserved, served, soon, within};
@@ -16,12 +16,16 @@ const OUTPUT_TOKENS: u32 = 20;
 
 /// Drop a call after one poll more each time, until it comes to its end.
 async fn drop_at_every_await(rules: Vec<Rule>, changes: Value, stream: bool) {
-    let rig = Rig::with(rules, changes).await;
+    drop_along(&Rig::with(rules, changes).await, "sim/m", stream, 1).await;
+}
+
+/// The same on a route, where so many attempts at most may be billed.
+async fn drop_along(rig: &Rig, model: &str, stream: bool, billed: u64) {
     let budget = rig.budget(1_000_000_000_000);
     let mut polls = 0;
     loop {
         let before = budget.snapshot().settled;
-        let done = soon(polled(call(&rig, &budget, stream), polls)).await;
+        let done = soon(polled(call_of(rig, model, &budget, stream), polls)).await;
         rig.at_rest(&budget);
         let stats = rig.stats().await;
         let settled = budget.snapshot().settled;
@@ -31,8 +35,8 @@ async fn drop_at_every_await(rules: Vec<Rule>, changes: Value, stream: bool) {
             break;
         }
         let paid = settled.checked_sub(before).unwrap();
-        let whole = reserved(PROMPT, OUTPUT_TOKENS);
-        assert!(paid <= whole, "{polls}: more than the reservation was paid, {paid:?}");
+        let whole = nanos(reserved(PROMPT, OUTPUT_TOKENS).nanos().unsigned_abs() * billed);
+        assert!(paid <= whole, "{polls}: more than was reserved was paid, {paid:?}");
         assert!(polls > 0 || paid == NanoUsd::ZERO, "never polled, it has done nothing");
         polls += 1;
     }
@@ -40,7 +44,12 @@ async fn drop_at_every_await(rules: Vec<Rule>, changes: Value, stream: bool) {
 }
 
 async fn call(rig: &Rig, budget: &Budget, stream: bool) -> Result<(), Error> {
-    let (request, context) = (ask(PROMPT, OUTPUT_TOKENS), within([budget.clone()]));
+    call_of(rig, "sim/m", budget, stream).await
+}
+
+async fn call_of(rig: &Rig, model: &str, budget: &Budget, stream: bool) -> Result<(), Error> {
+    let (mut request, context) = (ask(PROMPT, OUTPUT_TOKENS), within([budget.clone()]));
+    request.model = model.into();
     if !stream {
         return rig.client.chat(request, context).await.map(drop);
     }
@@ -81,6 +90,26 @@ async fn a_stream() {
 async fn a_call_that_is_tried_again() {
     let failing = Rule { every: Some(2), ..Rule::from(Fault::status(503)) };
     drop_at_every_await(vec![failing, replying()], json!({"retry": {"max_attempts": 50}}), false).await;
+}
+
+/// Two attempts that may be billed at the first upstream, then a third at the next: each is settled by itself, wherever
+/// the call is dropped.
+#[tokio::test]
+async fn a_call_that_falls_back() {
+    let first = Match {
+        headers: [("authorization".to_owned(), "Bearer sk-first-of-the-keys".to_owned())].into(),
+        ..Match::default()
+    };
+    let broken = Rule { when: first, ..Fault::Reset(BreakFault { at: At::BeforeHeaders }).into() };
+    let changes = json!({
+        "models": {"fast": {"upstreams": ["sim/m", "other/m"]}},
+        "retry": {"max_attempts": 2, "budget_percent": 100, "budget_per_second": 1_000},
+        "breaker": {"enabled": false},
+    });
+    for stream in [false, true] {
+        drop_along(&Rig::with(vec![broken.clone(), replying()], changes.clone()).await, "fast", stream, 3)
+            .await;
+    }
 }
 
 #[tokio::test]

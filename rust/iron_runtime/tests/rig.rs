@@ -96,7 +96,7 @@ fn settings(url: &str) -> Value {
     })
 }
 
-fn merge(below: &mut Value, above: Value) {
+pub(crate) fn merge(below: &mut Value, above: Value) {
     match (below, above) {
         (Value::Object(below), Value::Object(above)) => {
             for (key, value) in above {

@@ -9,6 +9,7 @@ mod parse;
 mod profile;
 mod read;
 mod reliability;
+mod route;
 mod schema;
 mod secret;
 mod shape;
@@ -28,6 +29,7 @@ pub use origin::Origin;
 pub use profile::Profiles;
 pub(crate) use reliability::{BreakerPolicy, RetryPolicy};
 pub use reliability::{BreakerSettings, RetrySettings};
+pub use route::{RouteSettings, Strategy};
 pub use schema::schema;
 pub use secret::Secret;
 pub use validate::{Config, MaxTokensField};
@@ -157,15 +159,6 @@ pub struct ProviderSettings {
     pub headers: BTreeMap<String, Secret>,
     /// The request field that bounds the output.
     pub max_tokens_field: Option<MaxTokensField>,
-}
-
-/// `[models.ALIAS]`.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RouteSettings {
-    /// `provider/model`, in the order to try them.
-    #[schemars(length(min = 1))]
-    pub upstreams: Vec<String>,
 }
 
 /// `[prices."provider/model"]`, in US dollars per million tokens.

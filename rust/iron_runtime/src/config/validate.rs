@@ -112,7 +112,7 @@ impl Config {
     /// [`Error::Config`] if the model is not known or has no price.
     pub fn missing_key(&self, model: &str) -> Result<Option<String>, Error> {
         let route = self.routes.resolve(model)?;
-        Ok(route.first().and_then(|target| target.provider.missing_key.clone()))
+        Ok(route.targets().first().and_then(|target| target.provider.missing_key.clone()))
     }
 
     pub(super) fn new(loaded: &Loaded) -> Result<Self, Error> {
@@ -304,6 +304,18 @@ mod tests {
             (r#"{"providers": {"x": {"base_url": "http://u:p@x"}}}"#, "user name or password"),
             (r#"{"providers": {"openai": {"api_key": "a\nb"}}}"#, "providers.openai.api_key: has characters"),
             (r#"{"models": {"fast": {"upstreams": []}}}"#, "models.fast.upstreams is empty"),
+            (
+                r#"{"models": {"fast": {"upstreams": ["openai/gpt-5-mini"], "strategy": "weighted"}}}"#,
+                "models.fast.weights needs a number",
+            ),
+            (
+                r#"{"models": {"fast": {"upstreams": ["openai/gpt-5-mini"], "weights": [1]}}}"#,
+                "models.fast.weights has no meaning here",
+            ),
+            (
+                r#"{"models": {"fast": {"upstreams": ["openai/gpt-5-mini"], "strategy": "weighted", "weights": [0]}}}"#,
+                "models.fast.weights are all 0",
+            ),
             (r#"{"models": {"fast": {"upstreams": ["opnai/gpt-5-mini"]}}}"#, "did you mean \"openai\""),
             (r#"{"default_model": "openai/gpt-5-mni"}"#, "gpt-5-mini"),
         ] {

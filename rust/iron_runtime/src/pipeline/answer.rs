@@ -1,19 +1,21 @@
 //! Finding the upstream that answers: limits, retries, fallbacks.
 
+use std::time::Duration;
+
 use super::Call;
-use super::asked::Asked;
+use super::asked::{Asked, Plan};
 use super::attempt::Answer;
 use crate::Error;
 use crate::clock::now;
 use crate::config::Target;
 use crate::limit::Slot;
-use crate::route::Route;
-use crate::upstream::{Backoff, Failure, Retry};
+use crate::route::{Route, Stop, Trip};
+use crate::upstream::Retry;
 
 impl Call {
     /// Rate limits, counted at the first upstream of the route.
     pub(super) async fn admit(&mut self, route: &Route, asked: Asked<'_>) -> Result<Slot, Error> {
-        let tokens = match route.first() {
+        let tokens = match route.targets().first() {
             Some(target) => asked.rate_tokens(target, self.engine.config.min_output_tokens)?,
             None => 0,
         };
@@ -21,77 +23,99 @@ impl Call {
         self.queue(engine.limits.admit(tokens, self.deadline)).await
     }
 
-    /// Ask the upstreams of the route in order until one answers.
+    /// Ask the upstreams of the route, one after another, until one answers.
     pub(super) async fn answer(&mut self, route: &Route, asked: Asked<'_>) -> Result<Answer, Error> {
-        let mut failures: Vec<Error> = Vec::new();
-        let mut before: Option<&Target> = None;
-        for target in route.iter() {
-            if let (Some(before), Some(failure)) = (before.replace(target), failures.last()) {
-                self.watch.falling_back(&before.name, &target.name, failure);
+        let least_output = self.engine.config.min_output_tokens;
+        let mut trip = self.trip(route, asked);
+        while let Some(wait) = trip.next() {
+            if let Some((from, to, error)) = trip.fell_back() {
+                self.watch.falling_back(&from.name, &to.name, error);
             }
-            match self.ask(target, asked).await {
+            let plan = asked.plan(trip.stop().target, least_output)?;
+            if trip.is_too_dear(plan.ask.least) {
+                trip.pass_over();
+                continue;
+            }
+            let retry = match self.ask(trip.stop(), &plan, wait, asked).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) if route.len() == 1 => return Err(failure.error),
-                // Told alone, a refusal says that no request was made.
-                Err(failure)
-                    if failure.retry == Retry::Never && !(failure.refused() && self.watch.attempts() > 0) =>
-                {
-                    return Err(failure.error);
-                }
-                Err(failure) => failures.push(failure.error),
-            }
+                Err(retry) => retry,
+            };
+            trip.failed(retry, self.deadline)?;
             if now() >= self.deadline {
                 break;
             }
         }
-        Err(Error::NoUpstream {
-            route: route.iter().map(|target| &*target.name).collect::<Vec<_>>().join(", "),
-            failures,
-        })
+        Err(trip.into_error())
     }
 
-    /// Ask one upstream, again where that may help and the deadline allows it.
-    async fn ask(&mut self, target: &Target, asked: Asked<'_>) -> Result<Answer, Failure> {
+    /// The upstreams that may answer, in the order to ask them.
+    pub(super) fn trip<'r>(&self, route: &'r Route, asked: Asked<'_>) -> Trip<'r> {
+        let engine = &*self.engine;
+        let upstream = |target: &Target| engine.pool.get(&target.name);
+        let mut trip = Trip::new(route.order(|target| upstream(target).tally.latency()), upstream);
+        if route.targets().len() > 1 {
+            trip.needs(asked.context_tokens(route.targets(), engine.config.min_output_tokens));
+        }
+        trip
+    }
+
+    /// Ask one upstream, again where that may help at once and the deadline allows it. Why it gave no answer is left
+    /// at the stop; what may be done about that is returned.
+    async fn ask(
+        &mut self,
+        stop: &mut Stop<'_>,
+        plan: &Plan,
+        wait: bool,
+        asked: Asked<'_>,
+    ) -> Result<Answer, Retry> {
         let policy = self.engine.config.retry;
         let most = self.context.max_attempts.unwrap_or(policy.max_attempts);
-        let upstream = self.engine.pool.get(&target.name);
-        let mut backoff = Backoff::new(policy);
-        let mut before = None;
-        let mut attempt = 1;
-        upstream.called();
+        // It was told to wait, and asks again.
+        if stop.tries > 0 && !self.repeats(stop, Duration::ZERO) {
+            return Err(Retry::Elsewhere);
+        }
         loop {
-            let attempts = self.watch.attempts();
-            let failure = match self.attempt(target, &upstream, asked).await {
+            let tries = stop.tries;
+            let failure = match self.attempt(stop, plan, wait, asked).await {
                 Ok(answer) => return Ok(answer),
-                // Nothing was sent: why it was to be tried again is what the caller has to know.
-                Err(failure) if self.watch.attempts() == attempts => return Err(before.unwrap_or(failure)),
                 Err(failure) => failure,
             };
-            let (ready, wait) = match failure.retry {
-                Retry::After(at_least) => {
-                    let wait = backoff.next(at_least);
-                    (now() + wait, wait)
-                }
-                Retry::Throttled(asked) => {
-                    let wait = asked.unwrap_or_else(|| backoff.next(None));
-                    upstream.gate.close(now() + wait);
-                    (now() + wait, wait)
-                }
-                Retry::Never | Retry::Elsewhere => return Err(failure),
+            if stop.tries == tries {
+                // Nothing was sent: why it was to be tried again is what the caller has to know.
+                stop.error.get_or_insert(failure.error);
+                return Err(failure.retry);
+            }
+            stop.error = Some(failure.error);
+            let pause = match failure.retry {
+                Retry::After(at_least) => stop.backoff(policy).next(at_least),
+                Retry::Throttled(asked) => asked.unwrap_or_else(|| stop.backoff(policy).next(None)),
+                retry => return Err(retry),
             };
-            if attempt >= most || ready >= self.deadline {
-                return Err(failure);
+            let ready = now() + pause;
+            let throttled = matches!(failure.retry, Retry::Throttled(_));
+            if throttled {
+                stop.upstream.gate.close(ready);
             }
-            if !upstream.may_retry() {
-                return Err(failure.not_retried());
+            if stop.tries >= most || ready >= self.deadline {
+                return Err(Retry::Elsewhere);
             }
-            self.watch.retrying(&target.name, attempt, &failure.error, wait);
-            // A call that was told to wait does so in line at the gate, with the others.
-            if matches!(failure.retry, Retry::After(_)) {
-                self.queue(tokio::time::sleep_until(ready)).await;
+            if throttled {
+                // It waits at the gate with the others, unless another upstream answers meanwhile.
+                return Err(Retry::Later(ready));
             }
-            before = Some(failure);
-            attempt += 1;
+            if !self.repeats(stop, pause) {
+                return Err(Retry::Elsewhere);
+            }
+            self.queue(tokio::time::sleep_until(ready)).await;
         }
+    }
+
+    /// Whether the retry budget pays for one more request; then it is told of.
+    fn repeats(&self, stop: &mut Stop<'_>, wait: Duration) -> bool {
+        let paid = stop.pay_for_retry();
+        if let Some(error) = stop.error.as_ref().filter(|_| paid) {
+            self.watch.retrying(&stop.target.name, stop.tries, error, wait);
+        }
+        paid
     }
 }

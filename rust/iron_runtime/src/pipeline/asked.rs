@@ -85,6 +85,19 @@ impl Asked<'_> {
         }
     }
 
+    /// The context that the request needs, by the usual measure of four bytes a token. It tells which upstreams are
+    /// surely too short; of the others they tell themselves.
+    pub(super) fn context_tokens(self, targets: &[Target], least_output: u32) -> u64 {
+        let Self::Chat { request, .. } = self else {
+            // Each text of an embeddings call has a context of its own.
+            return 0;
+        };
+        let bounds = targets.iter().filter_map(|target| self.plan(target, least_output).ok());
+        // A bound on the input is never above the context of its model: the longest has the truest.
+        let input = bounds.map(|plan| plan.bound.input_tokens).max().unwrap_or(0);
+        input / 4 + u64::from(request.max_tokens.unwrap_or(0))
+    }
+
     pub(super) fn rate_tokens(self, target: &Target, least_output: u32) -> Result<u64, Error> {
         let plan = self.plan(target, least_output)?;
         Ok(plan.chat.map_or(plan.bound.input_tokens / 4, |chat| chat.rate_tokens()))

@@ -6,14 +6,15 @@ use bytes::Bytes;
 use iron_protocol::NanoUsd;
 
 use super::Call;
-use super::asked::Asked;
+use super::asked::{Asked, Plan};
 use crate::Error;
 use crate::budget::Reservation;
 use crate::call::{Settlement, Usage};
 use crate::config::Target;
 use crate::pricing::{Bound, cost};
 use crate::provider::ReplyFacts;
-use crate::upstream::{Billing, Deadlines, Exchange, Failure, Retry, Upstream, Verdict, Visit, verdict};
+use crate::route::Stop;
+use crate::upstream::{Billing, Deadlines, Exchange, Failure, Retry, Verdict, Visit, verdict};
 
 /// An upstream's answer.
 pub(super) enum Answer {
@@ -36,21 +37,26 @@ impl Call {
     /// Enter, send, decode, settle: once.
     pub(super) async fn attempt(
         &mut self,
-        target: &Target,
-        upstream: &Arc<Upstream>,
+        stop: &mut Stop<'_>,
+        plan: &Plan,
+        wait: bool,
         asked: Asked<'_>,
     ) -> Result<Answer, Failure> {
+        let target = stop.target;
         if let Some(message) = &target.provider.missing_key {
             return Err(Failure::elsewhere(Error::config(message.as_str())));
         }
-        let plan = asked.plan(target, self.engine.config.min_output_tokens).map_err(Failure::unsent)?;
-        let (reservation, mut visit) = self.enter(upstream, plan.ask).await?;
-        let body = asked.encode(target, &plan, reservation.amount());
+        let (reservation, mut visit) = self.enter(&stop.upstream, plan.ask, wait).await?;
+        let body = asked.encode(target, plan, reservation.amount());
         if let Some(tokens) = plan.lowered(reservation.amount()) {
             self.warnings
                 .push(format!("max_tokens was lowered to {tokens}: the budget has no room for more"));
         }
         self.watch.attempt();
+        if stop.tries == 0 {
+            stop.upstream.called();
+        }
+        stop.tries += 1;
         let engine = self.engine.clone();
         let url = asked.url(target);
         let deadlines =

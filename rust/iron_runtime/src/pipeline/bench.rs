@@ -8,6 +8,7 @@ use super::Call;
 use super::asked::Asked;
 use super::attempt::Answer;
 use crate::call::{CallContext, ChatRequest, Reply};
+use crate::route::Stop;
 use crate::upstream::Verdict;
 use crate::{Client, Error};
 
@@ -29,11 +30,14 @@ pub async fn governed(
     asked.check()?;
     let route = call.route(asked.model())?;
     let slot = call.admit(&route, asked).await?;
-    let Some(target) = route.first() else { return Err(super::unexpected()) };
-    let plan = asked.plan(target, call.engine.config.min_output_tokens)?;
-    let upstream = call.engine.pool.get(&target.name);
+    let engine = call.engine.clone();
+    let mut trip = call.trip(&route, asked);
+    let Some(wait) = trip.next() else { return Err(super::unexpected()) };
+    let Stop { target, upstream, .. } = trip.stop();
+    let plan = asked.plan(target, engine.config.min_output_tokens)?;
     upstream.called();
-    let (reservation, mut visit) = call.enter(&upstream, plan.ask).await.map_err(|failure| failure.error)?;
+    let entered = call.enter(upstream, plan.ask, wait).await;
+    let (reservation, mut visit) = entered.map_err(|failure| failure.error)?;
     black_box(asked.encode(target, &plan, reservation.amount()));
     visit.accepted();
     let facts = target.provider.format.reply(&body).map_err(Error::config)?;

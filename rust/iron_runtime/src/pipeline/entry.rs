@@ -6,21 +6,23 @@ use super::Call;
 use crate::Error;
 use crate::budget::{Ask, Reservation};
 use crate::clock::now;
-use crate::upstream::{Failure, Upstream, Visit};
+use crate::upstream::{Billing, Failure, Retry, Upstream, Visit};
 
 impl Call {
-    /// Wait until the upstream takes requests and the budgets have room for one.
+    /// Go in once the upstream takes requests and the budgets have room for one; without `wait` only if the upstream
+    /// takes one now.
     pub(super) async fn enter(
         &mut self,
         upstream: &Arc<Upstream>,
         ask: Ask,
+        wait: bool,
     ) -> Result<(Reservation, Visit), Failure> {
         loop {
             if let Some(refusal) = upstream.refusal() {
                 return Err(Failure::elsewhere(refusal));
             }
-            self.pass_gate(upstream).await.map_err(Failure::elsewhere)?;
-            let reservation = self.reserve(ask).await.map_err(Failure::unsent)?;
+            self.pass_gate(upstream, wait).await?;
+            let reservation = self.reserve(ask).await?;
             // While it waited for money the provider may have closed the gate: it holds none while it waits there.
             if upstream.gate.closed().is_none() {
                 // Last, so that no probe's place is taken by a call that waits.
@@ -29,20 +31,25 @@ impl Call {
         }
     }
 
-    async fn pass_gate(&mut self, upstream: &Upstream) -> Result<(), Error> {
-        if upstream.gate.waits().is_none() {
-            return Ok(());
+    async fn pass_gate(&mut self, upstream: &Upstream, wait: bool) -> Result<(), Failure> {
+        let Some(until) = upstream.gate.waits() else { return Ok(()) };
+        if !wait {
+            return Err(Failure::later(upstream.closed(until), until));
         }
         let deadline = self.deadline;
         let passed = self.queue(upstream.gate.pass(deadline)).await;
-        passed.map_err(|closed| upstream.closed(closed.until))
+        passed.map_err(|closed| Failure::elsewhere(upstream.closed(closed.until)))
     }
 
-    async fn reserve(&mut self, ask: Ask) -> Result<Reservation, Error> {
+    async fn reserve(&mut self, ask: Ask) -> Result<Reservation, Failure> {
         let (ledger, chain) = (self.engine.ledger.clone(), self.chain.clone());
         match self.queue(ledger.reserve(chain, ask, Some(self.deadline))).await {
             Ok(reservation) => Ok(reservation.on_bill(self.watch.bill())),
-            Err(refusal) => Err(Error::BudgetExceeded(Box::new(refusal))),
+            Err(refusal) => {
+                let estimate = refusal.estimate;
+                let error = Error::BudgetExceeded(Box::new(refusal));
+                Err(Failure { error, billing: Billing::Free, retry: Retry::Cheaper(estimate) })
+            }
         }
     }
 

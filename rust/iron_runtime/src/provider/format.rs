@@ -35,6 +35,8 @@ pub(crate) struct ReplyFacts {
 pub(crate) struct Told {
     pub(crate) message: Option<String>,
     pub(crate) out_of_quota: bool,
+    /// The request does not fit the model's context.
+    pub(crate) too_long: bool,
 }
 
 impl WireFormat {

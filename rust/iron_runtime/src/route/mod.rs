@@ -1,5 +1,9 @@
 //! Routes: which upstreams answer for a model, and in what order.
 
+mod fallback;
+mod select;
 mod table;
 
-pub(crate) use table::{Route, RouteTable};
+pub(crate) use fallback::{Stop, Trip};
+pub(crate) use select::Route;
+pub(crate) use table::RouteTable;

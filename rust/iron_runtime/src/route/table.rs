@@ -3,15 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::select::Route;
 use crate::Error;
 use crate::config::{Provider, RouteSettings, Target, unknown};
 use crate::pricing::Catalog;
 
 /// Resolved names kept; beyond it a name is resolved anew, so that made-up names cannot fill the memory.
 const MOST_RESOLVED: usize = 1_024;
-
-/// The upstreams of a model in the order to try them; never empty.
-pub(crate) type Route = Arc<[Target]>;
 
 /// Aliases and providers, and the routes resolved from them so far.
 #[derive(Clone, Debug)]
@@ -22,8 +20,8 @@ struct Table {
     providers: BTreeMap<String, Arc<Provider>>,
     catalog: Catalog,
     allow_unpriced: bool,
-    aliases: HashMap<String, Route>,
-    resolved: RwLock<HashMap<String, Route>>,
+    aliases: HashMap<String, Arc<Route>>,
+    resolved: RwLock<HashMap<String, Arc<Route>>>,
 }
 
 impl RouteTable {
@@ -50,16 +48,12 @@ impl RouteTable {
                     "models.{alias:?}: an alias is not empty and has no slash"
                 )));
             }
-            if route.upstreams.is_empty() {
-                return Err(Error::config(format!(
-                    "models.{alias}.upstreams is empty: name at least one upstream"
-                )));
-            }
-            let targets = route.upstreams.iter().map(|name| table.target(name));
+            let targets = route.checked(&alias)?.upstreams.iter().map(|name| table.target(name));
             let targets = targets
-                .collect::<Result<Vec<_>, _>>()
+                .collect::<Result<Box<[_]>, _>>()
                 .map_err(|error| Error::config(format!("models.{alias}.upstreams: {error}")))?;
-            table.aliases.insert(alias, targets.into());
+            let route = Route::new(targets, route.strategy, route.weights, route.seed);
+            table.aliases.insert(alias, Arc::new(route));
         }
         Ok(Self(Arc::new(table)))
     }
@@ -68,7 +62,7 @@ impl RouteTable {
     ///
     /// # Errors
     /// [`Error::Config`] if the name is not known or the model has no price.
-    pub(crate) fn resolve(&self, model: &str) -> Result<Route, Error> {
+    pub(crate) fn resolve(&self, model: &str) -> Result<Arc<Route>, Error> {
         if let Some(route) = self.0.aliases.get(model) {
             return Ok(route.clone());
         }
@@ -76,7 +70,7 @@ impl RouteTable {
         if let Some(route) = resolved {
             return Ok(route);
         }
-        let route: Route = Arc::from([self.0.target(model)?]);
+        let route = Arc::new(Route::to(self.0.target(model)?));
         let mut resolved = self.0.resolved.write().unwrap_or_else(PoisonError::into_inner);
         if resolved.len() < MOST_RESOLVED {
             resolved.insert(model.to_owned(), route.clone());

@@ -136,6 +136,7 @@ impl Exchange {
             408 | 409 | 425 | 500..=599 => Retry::After(asked),
             // Another upstream has another address, other keys, models and rules.
             300..=399 | 401 | 403 | 404 => Retry::Elsewhere,
+            _ if told.too_long => Retry::Longer,
             _ => Retry::Never,
         };
         let upstream = self.upstream;

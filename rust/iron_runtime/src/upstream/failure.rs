@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use iron_protocol::NanoUsd;
+
 use super::breaker::Verdict;
 use crate::budget::Sent;
+use crate::clock::Instant;
 use crate::config::Timeouts;
 use crate::error::TimeoutPhase;
 use crate::{Cause, Error};
@@ -36,6 +39,12 @@ pub(crate) enum Retry {
     After(Option<Duration>),
     /// This one, but no call may ask it sooner than it said.
     Throttled(Option<Duration>),
+    /// This one, not before that time, if no other is ready sooner.
+    Later(Instant),
+    /// Another one whose bound on the cost is less than this.
+    Cheaper(NanoUsd),
+    /// Another one with a longer context.
+    Longer,
 }
 
 impl Billing {
@@ -51,19 +60,14 @@ impl Failure {
         Self { error, billing: Billing::Free, retry: Retry::Never }
     }
 
-    /// A budget had no room for it.
-    pub(crate) fn refused(&self) -> bool {
-        matches!(self.error, Error::BudgetExceeded(_))
-    }
-
     /// Another upstream may take the request; this one does not now, and nothing was sent.
     pub(crate) fn elsewhere(error: Error) -> Self {
         Self { error, billing: Billing::Free, retry: Retry::Elsewhere }
     }
 
-    /// The retry budget does not pay for another attempt.
-    pub(crate) fn not_retried(self) -> Self {
-        Self { error: Error::NotRetried { failure: Box::new(self.error) }, ..self }
+    /// This upstream takes no request before `ready`, and nothing was sent.
+    pub(crate) fn later(error: Error, ready: Instant) -> Self {
+        Self { error, billing: Billing::Free, retry: Retry::Later(ready) }
     }
 
     /// The request was sent, and what came back is no answer.

@@ -30,7 +30,8 @@ impl Visit {
 
     /// The head of a good reply has come. A stream may go on for minutes: a probe has found out enough.
     pub(crate) fn accepted(&mut self) {
-        self.upstream.tally.measure(self.sent_at.elapsed());
+        let now = now();
+        self.upstream.tally.measure(now.saturating_duration_since(self.sent_at), now);
         if self.pass.is_probe() {
             self.judge(Verdict::Well);
         }
@@ -39,7 +40,9 @@ impl Visit {
     /// The request has ended so.
     pub(crate) fn end(mut self, verdict: Verdict) {
         if verdict == Verdict::Ill {
+            let now = now();
             self.upstream.tally.failures.fetch_add(1, Relaxed);
+            self.upstream.tally.disappoint(now.saturating_duration_since(self.sent_at), now);
         }
         self.judge(verdict);
     }

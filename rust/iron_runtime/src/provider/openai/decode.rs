@@ -113,9 +113,9 @@ pub(super) fn usage(value: &RawValue) -> Option<Usage> {
 pub(crate) fn error(body: &[u8]) -> Told {
     match std::str::from_utf8(body).ok().and_then(read_error_body) {
         Some(told) => told,
-        None if body.is_empty() => Told { message: Some("an empty body".to_owned()), out_of_quota: false },
+        None if body.is_empty() => Told { message: Some("an empty body".to_owned()), ..Told::default() },
         // A proxy's error page, perhaps; the body itself is kept in the error.
-        None => Told { message: Some("a body that is no OpenAI error".to_owned()), out_of_quota: false },
+        None => Told { message: Some("a body that is no OpenAI error".to_owned()), ..Told::default() },
     }
 }
 
@@ -131,13 +131,15 @@ pub(super) fn read_error(value: &str) -> Option<Told> {
 fn told(field: ErrorField) -> Option<Told> {
     /// The code that OpenAI gives when an account has no credit left.
     const OUT_OF_QUOTA: &str = "insufficient_quota";
+    /// The code that it gives when a request does not fit the model's context.
+    const TOO_LONG: &str = "context_length_exceeded";
     match field {
         ErrorField::Full { message, code, r#type } => {
-            let out_of_quota = code.as_ref().and_then(|code| code.as_str()) == Some(OUT_OF_QUOTA)
-                || r#type.as_deref() == Some(OUT_OF_QUOTA);
-            Some(Told { message, out_of_quota })
+            let code = code.as_ref().and_then(|code| code.as_str());
+            let out_of_quota = code == Some(OUT_OF_QUOTA) || r#type.as_deref() == Some(OUT_OF_QUOTA);
+            Some(Told { message, out_of_quota, too_long: code == Some(TOO_LONG) })
         }
-        ErrorField::Text(message) => Some(Told { message: Some(message), out_of_quota: false }),
+        ErrorField::Text(message) => Some(Told { message: Some(message), ..Told::default() }),
         ErrorField::Other(_) => None,
     }
 }
@@ -200,9 +202,10 @@ mod tests {
     }
 
     #[test]
-    fn an_error_body_tells_its_message_and_whether_the_quota_is_used_up() {
+    fn an_error_body_tells_its_message_and_what_its_code_means() {
         let told = error(br#"{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#);
-        assert_eq!(told, Told { message: Some("slow down".into()), out_of_quota: false });
+        assert_eq!(told, Told { message: Some("slow down".into()), ..Told::default() });
+        assert!(error(br#"{"error":{"message":"long","code":"context_length_exceeded"}}"#).too_long);
         assert!(
             error(br#"{"error":{"message":"pay","type":"insufficient_quota","code":"insufficient_quota"}}"#)
                 .out_of_quota
