@@ -3,7 +3,8 @@
 IronError
 ├── ConfigError (also ValueError)
 ├── BudgetError
-│   └── BudgetExceededError
+│   ├── BudgetExceededError
+│   └── LedgerError
 ├── RateLimitError
 ├── UpstreamError
 │   ├── UpstreamTimeoutError (also TimeoutError)
@@ -97,6 +98,15 @@ class BudgetExceededError(BudgetError):
         self.settled = settled
         self.held = held
         self.estimate = estimate
+
+
+class LedgerError(BudgetError):
+    """The ledger file of a budget cannot be read or written; no request was made.
+
+    The message names the file and what to do; `__cause__` says what the system answered.
+    """
+
+    code = "ledger"
 
 
 class RateLimitError(IronError):

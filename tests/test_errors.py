@@ -14,6 +14,7 @@ from iron_sdk import _iron
 CLASSES = {
     "config": iron.ConfigError,
     "budget_exceeded": iron.BudgetExceededError,
+    "ledger": iron.LedgerError,
     "rate_limited": iron.RateLimitError,
     "upstream_timeout": iron.UpstreamTimeoutError,
     "upstream_connection": iron.UpstreamConnectionError,

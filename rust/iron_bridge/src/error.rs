@@ -15,6 +15,7 @@ mod classes {
     pyo3::import_exception!(iron_sdk._errors, ConfigError);
     pyo3::import_exception!(iron_sdk._errors, ForkedProcessError);
     pyo3::import_exception!(iron_sdk._errors, InternalError);
+    pyo3::import_exception!(iron_sdk._errors, LedgerError);
     pyo3::import_exception!(iron_sdk._errors, NoUpstreamError);
     pyo3::import_exception!(iron_sdk._errors, RateLimitError);
     pyo3::import_exception!(iron_sdk._errors, UpstreamConnectionError);
@@ -80,6 +81,10 @@ fn instance(py: Python<'_>, error: Error, request_id: Option<RequestId>) -> PyRe
             fields.set_item("held", decimal(py, refusal.held)?)?;
             fields.set_item("estimate", decimal(py, refusal.estimate)?)?;
             class::<classes::BudgetExceededError>(py)
+        }
+        Error::Ledger(fault) => {
+            cause = std::error::Error::source(&fault).map(|source| chain(py, source));
+            class::<classes::LedgerError>(py)
         }
         Error::RateLimited { retry_after, upstream, .. } => {
             fields.set_item("retry_after", retry_after.map(|wait| wait.as_secs_f64()))?;

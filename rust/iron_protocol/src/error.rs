@@ -13,6 +13,8 @@ pub enum ErrorCode {
     Config,
     /// A reservation could never fit a budget, or did not fit in time.
     BudgetExceeded,
+    /// A ledger file cannot be used.
+    Ledger,
     /// A rate limit of ours, or the provider's after all retries.
     RateLimited,
     /// The provider did not answer in time.
@@ -31,9 +33,10 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Config,
         Self::BudgetExceeded,
+        Self::Ledger,
         Self::RateLimited,
         Self::UpstreamTimeout,
         Self::UpstreamConnection,
@@ -48,6 +51,7 @@ impl ErrorCode {
         match self {
             Self::Config => "config",
             Self::BudgetExceeded => "budget_exceeded",
+            Self::Ledger => "ledger",
             Self::RateLimited => "rate_limited",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UpstreamConnection => "upstream_connection",

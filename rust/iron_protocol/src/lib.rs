@@ -5,5 +5,5 @@ mod ids;
 mod money;
 
 pub use error::ErrorCode;
-pub use ids::RequestId;
+pub use ids::{LeaseId, RequestId};
 pub use money::{MoneyError, NanoUsd, Price, TokenCharge, charge};

@@ -4,6 +4,8 @@
 //! they do in production.
 
 use std::ops::Add;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use governor::clock::{Clock, Reference};
@@ -15,10 +17,30 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Now, as calendars have it; only for HTTP dates.
+/// Now, as calendars have it: for HTTP dates, and for the windows of budgets.
 #[expect(clippy::disallowed_methods, reason = "this is where time is read")]
 pub(crate) fn calendar_now() -> SystemTime {
     SystemTime::now()
+}
+
+/// The calendar, which tests may set.
+#[derive(Clone, Debug, Default)]
+pub struct Calendar(Option<Arc<AtomicI64>>);
+
+impl Calendar {
+    /// A calendar that shows what `seconds` says, since 1970, until it says something else.
+    pub fn set_by(seconds: Arc<AtomicI64>) -> Self {
+        Self(Some(seconds))
+    }
+
+    /// Seconds since 1970; none before.
+    pub(crate) fn seconds(&self) -> i64 {
+        if let Some(set) = &self.0 {
+            return set.load(Ordering::Acquire);
+        }
+        let since = calendar_now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
 }
 
 /// The same clock as `governor` reads it.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use iron_protocol::{ErrorCode, NanoUsd};
 
+use crate::budget::LedgerFault;
+
 /// A boxed cause, kept for the chain and never formatted into a message.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -21,6 +23,9 @@ pub enum Error {
     /// A budget refused the call.
     #[error(transparent)]
     BudgetExceeded(Box<BudgetExceeded>),
+    /// A ledger file cannot be used, so that nobody can tell whether its budget would pay.
+    #[error(transparent)]
+    Ledger(LedgerFault),
     /// A rate limit refused the call.
     #[error("{message}")]
     RateLimited {
@@ -158,6 +163,7 @@ impl Error {
         match self {
             Self::Config { .. } => ErrorCode::Config,
             Self::BudgetExceeded(_) => ErrorCode::BudgetExceeded,
+            Self::Ledger(_) => ErrorCode::Ledger,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::UpstreamTimeout { .. } => ErrorCode::UpstreamTimeout,
             Self::UpstreamConnection { .. } => ErrorCode::UpstreamConnection,
@@ -186,6 +192,7 @@ impl Error {
     pub fn retryable(&self) -> bool {
         match self {
             Self::BudgetExceeded(refusal) => refusal.waited,
+            Self::Ledger(fault) => fault.retryable(),
             Self::RateLimited { out_of_quota, .. } => !out_of_quota,
             Self::UpstreamTimeout { .. } | Self::UpstreamConnection { .. } | Self::BreakerOpen { .. } => true,
             Self::NotRetried { failure } => failure.retryable(),

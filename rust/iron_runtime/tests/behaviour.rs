@@ -14,6 +14,8 @@ mod cancel;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod ledger_file;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod passthrough;

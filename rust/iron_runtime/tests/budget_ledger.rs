@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 use iron_protocol::NanoUsd;
-use iron_runtime::BudgetExceeded;
 use iron_runtime::budget::{Ask, Budget, Ledger, Reservation};
+use iron_runtime::{BudgetExceeded, Error};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -22,8 +22,15 @@ fn exactly(amount: u64) -> Ask {
     Ask::exactly(nanos(amount))
 }
 
-async fn reserve(ledger: &Ledger, budget: &Budget, amount: u64) -> Result<Reservation, BudgetExceeded> {
+async fn reserve(ledger: &Ledger, budget: &Budget, amount: u64) -> Result<Reservation, Error> {
     ledger.reserve(chain(&[budget]), exactly(amount), None).await
+}
+
+fn refused(outcome: Result<Reservation, Error>) -> BudgetExceeded {
+    match outcome {
+        Err(Error::BudgetExceeded(refusal)) => *refusal,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn after(seconds: u64) -> Instant {
@@ -66,7 +73,7 @@ async fn a_deadline_ends_the_wait_and_says_that_it_waited() {
     let budget = Budget::new(&ledger, "research", nanos(100));
     let held = reserve(&ledger, &budget, 60).await.unwrap();
     let start = Instant::now();
-    let refusal = ledger.reserve(chain(&[&budget]), exactly(50), Some(after(5))).await.unwrap_err();
+    let refusal = refused(ledger.reserve(chain(&[&budget]), exactly(50), Some(after(5))).await);
     assert_eq!(start.elapsed(), Duration::from_secs(5));
     let expected = BudgetExceeded {
         budget: "research".into(),
@@ -86,14 +93,14 @@ async fn a_deadline_ends_the_wait_and_says_that_it_waited() {
 async fn what_can_never_fit_is_refused_at_once_even_from_the_queue() {
     let ledger = Ledger::new();
     let budget = Budget::new(&ledger, "b", nanos(100));
-    let refusal = ledger.reserve(chain(&[&budget]), exactly(101), Some(after(5))).await.unwrap_err();
+    let refusal = refused(ledger.reserve(chain(&[&budget]), exactly(101), Some(after(5))).await);
     assert!(!refusal.waited);
     let held = reserve(&ledger, &budget, 60).await.unwrap();
     let mut waiter = Box::pin(ledger.reserve(chain(&[&budget]), exactly(50), Some(after(60))));
     assert!((&mut waiter).now_or_never().is_none());
     let start = Instant::now();
     held.settle(nanos(51));
-    let refusal = waiter.await.unwrap_err();
+    let refusal = refused(waiter.await);
     assert_eq!((start.elapsed(), refusal.waited, refusal.settled), (Duration::ZERO, false, nanos(51)));
 }
 
@@ -109,7 +116,7 @@ async fn an_outer_budget_that_runs_out_refuses_whoever_waits_within() {
     reserve(&ledger, &outer, 50).await.unwrap().settle(nanos(50));
     held.settle(nanos(20));
     // 30 are left in each; the waiter could never be paid.
-    let refusal = waiter.await.unwrap_err();
+    let refusal = refused(waiter.await);
     assert!(!refusal.waited);
     assert_eq!((outer.snapshot().held, inner.snapshot().waiting), (NanoUsd::ZERO, 0));
 }
@@ -196,7 +203,7 @@ async fn raising_a_limit_gives_turns_and_lowering_it_refuses() {
     let mut waiter = Box::pin(reserve(&ledger, &budget, 150));
     assert!((&mut waiter).now_or_never().is_none());
     budget.set_limit(nanos(120));
-    let refusal = (&mut waiter).now_or_never().expect("it can never fit now").unwrap_err();
+    let refusal = refused((&mut waiter).now_or_never().expect("it can never fit now"));
     assert_eq!((refusal.limit, refusal.held), (nanos(120), nanos(200)));
     drop((held, second));
     assert_eq!(budget.snapshot().remaining(), nanos(120));

@@ -4,12 +4,25 @@
 //! each of them. A reservation that would fit once calls in flight settle waits in arrival order; one that could
 //! never fit is refused at once.
 
+mod account;
 mod book;
+mod fault;
+pub mod file;
+mod journal;
+mod keeper;
+mod lease;
 mod ledger;
 mod reservation;
+mod tranche;
+mod window;
 
+pub use account::Shared;
+pub use fault::LedgerFault;
 pub use ledger::{Budget, BudgetSnapshot, Ledger};
 pub use reservation::{Ask, Reservation, Sent};
+pub use window::{Date, Span, Window};
+
+pub use crate::clock::Calendar;
 
 /// The lock and the counters of the ledger; under the `shuttle` feature, shuttle's, which explores interleavings.
 mod sync {

@@ -3,10 +3,14 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use iron_protocol::NanoUsd;
+use iron_protocol::{NanoUsd, RequestId};
 
-use super::ledger::{Budget, Ledger};
+use super::book::Held;
+use super::fault::LedgerFault;
+use super::lease::Ending;
+use super::ledger::{Budget, Journals, Ledger};
 use super::sync::Arc;
+use crate::Error;
 use crate::watch::{Bill, Settled};
 
 /// How much to reserve.
@@ -33,7 +37,10 @@ impl Ask {
 pub struct Reservation {
     ledger: Ledger,
     chain: Arc<[Budget]>,
-    amount: NanoUsd,
+    held: Held<Journals>,
+    request: RequestId,
+    /// How many of its parts are written down.
+    admitted: usize,
     sent: Sent,
     /// Where the call adds up what it costs.
     bill: Option<std::sync::Arc<Bill>>,
@@ -74,8 +81,13 @@ impl Sent {
 }
 
 impl Reservation {
-    pub(super) fn new(ledger: Ledger, chain: Arc<[Budget]>, amount: NanoUsd) -> Self {
-        Self { ledger, chain, amount, sent: Sent::default(), bill: None, done: false }
+    pub(super) fn new(
+        ledger: Ledger,
+        chain: Arc<[Budget]>,
+        held: Held<Journals>,
+        request: RequestId,
+    ) -> Self {
+        Self { ledger, chain, held, request, admitted: 0, sent: Sent::default(), bill: None, done: false }
     }
 
     /// The same reservation, put on `bill` when it is given up.
@@ -84,9 +96,23 @@ impl Reservation {
         self
     }
 
+    /// Write it down in the journals of its leases, without which nothing may be sent.
+    pub(super) fn admitted(mut self) -> Result<Self, Error> {
+        for nth in 0..self.held.parts.len() {
+            let Some((node, part)) = self.held.parts.get(nth) else { break };
+            if let Err(error) = part.journal.admit(part, self.request) {
+                self.ledger.abandon(*node, part.lease);
+                let path = part.journal.path().to_owned();
+                return Err(Error::Ledger(LedgerFault::io(&path, "writing a journal", error)));
+            }
+            self.admitted = nth + 1;
+        }
+        Ok(self)
+    }
+
     /// What is held.
     pub fn amount(&self) -> NanoUsd {
-        self.amount
+        NanoUsd::from_nanos(self.held.amount)
     }
 
     /// The mark to set once the request leaves.
@@ -96,32 +122,43 @@ impl Reservation {
 
     /// Take `actual` as spent and give the rest back.
     pub fn settle(mut self, actual: NanoUsd) {
-        self.finish(actual, Settled::Known);
+        self.finish(Ending::Settled(actual.nanos()), Settled::Known);
     }
 
     /// Give everything back: the provider does not bill for this request.
     pub fn release(mut self) {
-        self.finish(NanoUsd::ZERO, Settled::Known);
+        self.finish(Ending::Settled(0), Settled::Known);
     }
 
     /// Take everything as spent: what the provider bills is unknown.
     pub fn settle_in_doubt(mut self) -> NanoUsd {
-        let amount = self.amount;
-        self.finish(amount, Settled::InDoubt);
-        amount
+        self.finish(Ending::InDoubt, Settled::InDoubt);
+        self.amount()
     }
 
-    fn finish(&mut self, actual: NanoUsd, how: Settled) {
+    fn finish(&mut self, ending: Ending, how: Settled) {
         self.done = true;
         self.sent.forbid();
-        if actual > self.amount {
+        if let Ending::Settled(actual) = ending
+            && actual > self.held.amount
+        {
             tracing::error!(
-                reserved = %self.amount, actual = %actual,
+                reserved = %self.amount(), actual = %NanoUsd::from_nanos(actual),
                 "a provider billed more than the bound it publishes; the excess is recorded as overage"
             );
         }
-        let low = self.ledger.settle(&self.chain, self.amount, actual);
+        for (node, part, ending) in self.held.endings(ending).take(self.admitted) {
+            if let Err(error) = part.journal.end(part, ending, self.request) {
+                tracing::error!(%error, "a journal cannot be written: should this process die, the call is in doubt");
+                self.ledger.abandon(node, part.lease);
+            }
+        }
+        let low = self.ledger.settle(&self.chain, &self.held, ending, self.request);
         if let Some(bill) = &self.bill {
+            let actual = match ending {
+                Ending::Settled(actual) => NanoUsd::from_nanos(actual),
+                Ending::InDoubt => self.amount(),
+            };
             bill.settled(actual, how, low);
         }
     }
@@ -131,9 +168,9 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.done {
             if self.sent.forbid() {
-                self.finish(NanoUsd::ZERO, Settled::Known);
+                self.finish(Ending::Settled(0), Settled::Known);
             } else {
-                self.finish(self.amount, Settled::Dropped);
+                self.finish(Ending::InDoubt, Settled::Dropped);
             }
         }
     }
@@ -142,7 +179,7 @@ impl Drop for Reservation {
 impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reservation")
-            .field("amount", &self.amount)
+            .field("amount", &self.amount())
             .field("sent", &self.sent.is_marked())
             .finish_non_exhaustive()
     }

@@ -43,13 +43,15 @@ impl Call {
 
     async fn reserve(&mut self, ask: Ask) -> Result<Reservation, Failure> {
         let (ledger, chain) = (self.engine.ledger.clone(), self.chain.clone());
-        match self.queue(ledger.reserve(chain, ask, Some(self.deadline))).await {
+        let request = self.context.request_id;
+        let reservation = self.queue(ledger.reserve_for(request, chain, ask, Some(self.deadline))).await;
+        match reservation {
             Ok(reservation) => Ok(reservation.on_bill(self.watch.bill())),
-            Err(refusal) => {
-                let estimate = refusal.estimate;
-                let error = Error::BudgetExceeded(Box::new(refusal));
-                Err(Failure { error, billing: Billing::Free, retry: Retry::Cheaper(estimate) })
+            Err(Error::BudgetExceeded(refusal)) => {
+                let retry = Retry::Cheaper(refusal.estimate);
+                Err(Failure { error: Error::BudgetExceeded(refusal), billing: Billing::Free, retry })
             }
+            Err(error) => Err(Failure::unsent(error)),
         }
     }
 

@@ -7,7 +7,20 @@ fn ask(least: i64, most: i64) -> Ask {
     Ask { least: NanoUsd::from_nanos(least), most: NanoUsd::from_nanos(most) }
 }
 
-fn book(limits: &[i64]) -> Book<u64> {
+fn granted(amount: i64) -> Answer<()> {
+    Answer::Granted(Held { amount, parts: Vec::new() })
+}
+
+fn ended(book: &mut Book<u64, ()>, chain: &[NodeId], reserved: i64, actual: i64) -> Vec<Turn<u64, ()>> {
+    let held = Held { amount: reserved, parts: Vec::new() };
+    book.settle(chain, &held, Ending::Settled(actual), RequestId::from_bytes([0; 16]))
+}
+
+fn amount(outcome: Result<Held<()>, NodeId>) -> Result<i64, NodeId> {
+    outcome.map(|held| held.amount)
+}
+
+fn book(limits: &[i64]) -> Book<u64, ()> {
     let mut book = Book::new();
     for limit in limits {
         book.open(Arc::from("budget"), *limit);
@@ -20,58 +33,58 @@ fn reserves_on_the_whole_chain_or_on_none() {
     let mut book = book(&[100, 10]);
     assert_eq!(book.ask(&[0, 1], ask(11, 11)), Answer::Refused(1));
     assert_eq!(book.node(0).unwrap().held, 0);
-    assert_eq!(book.ask(&[0, 1], ask(10, 10)), Answer::Granted(10));
+    assert_eq!(book.ask(&[0, 1], ask(10, 10)), granted(10));
     assert_eq!((book.node(0).unwrap().held, book.node(1).unwrap().held), (10, 10));
 }
 
 #[test]
 fn grants_what_is_free_between_least_and_most() {
     let mut book = book(&[100]);
-    assert_eq!(book.ask(&[0], ask(10, 80)), Answer::Granted(80));
-    assert_eq!(book.ask(&[0], ask(10, 80)), Answer::Granted(20));
+    assert_eq!(book.ask(&[0], ask(10, 80)), granted(80));
+    assert_eq!(book.ask(&[0], ask(10, 80)), granted(20));
     assert_eq!(book.ask(&[0], ask(10, 80)), Answer::Blocked(0));
 }
 
 #[test]
 fn waiters_have_their_turn_in_order_of_arrival() {
     let mut book = book(&[100]);
-    assert_eq!(book.ask(&[0], ask(100, 100)), Answer::Granted(100));
+    assert_eq!(book.ask(&[0], ask(100, 100)), granted(100));
     book.park(&[0], ask(60, 60), 0, 1);
     book.park(&[0], ask(10, 10), 0, 2);
-    assert!(book.settle(&[0], 50, 0).is_empty(), "the second must not overtake the first");
+    assert!(ended(&mut book, &[0], 50, 0).is_empty(), "the second must not overtake the first");
     assert_eq!(book.ask(&[0], ask(1, 1)), Answer::Blocked(0), "nor may a newcomer");
-    let told: Vec<_> = book.settle(&[0], 20, 0).into_iter().map(|turn| turn.tell).collect();
+    let told: Vec<_> = ended(&mut book, &[0], 20, 0).into_iter().map(|turn| turn.tell).collect();
     assert_eq!(told, [1, 2]);
 }
 
 #[test]
 fn a_waiter_that_can_no_longer_fit_is_refused_at_once() {
     let mut book = book(&[100]);
-    assert_eq!(book.ask(&[0], ask(50, 50)), Answer::Granted(50));
-    assert_eq!(book.ask(&[0], ask(50, 50)), Answer::Granted(50));
+    assert_eq!(book.ask(&[0], ask(50, 50)), granted(50));
+    assert_eq!(book.ask(&[0], ask(50, 50)), granted(50));
     book.park(&[0], ask(40, 40), 0, 1);
     book.park(&[0], ask(60, 60), 0, 2);
-    let turns = book.settle(&[0], 50, 50);
-    let told: Vec<_> = turns.iter().map(|turn| (turn.tell, turn.outcome)).collect();
+    let turns = ended(&mut book, &[0], 50, 50);
+    let told: Vec<_> = turns.into_iter().map(|turn| (turn.tell, amount(turn.outcome))).collect();
     assert_eq!(told, [(2, Err(0))], "the first still fits once the other call settles");
 }
 
 #[test]
 fn a_waiter_of_one_budget_does_not_hold_up_another() {
     let mut book = book(&[100, 10, 10]);
-    assert_eq!(book.ask(&[1, 0], ask(10, 10)), Answer::Granted(10));
+    assert_eq!(book.ask(&[1, 0], ask(10, 10)), granted(10));
     assert_eq!(book.ask(&[1, 0], ask(5, 5)), Answer::Blocked(1));
     book.park(&[1, 0], ask(5, 5), 1, 1);
-    assert_eq!(book.ask(&[2, 0], ask(10, 10)), Answer::Granted(10));
+    assert_eq!(book.ask(&[2, 0], ask(10, 10)), granted(10));
 }
 
 #[test]
 fn leaving_lets_the_next_in() {
     let mut book = book(&[100]);
-    assert_eq!(book.ask(&[0], ask(50, 50)), Answer::Granted(50));
+    assert_eq!(book.ask(&[0], ask(50, 50)), granted(50));
     let first = book.park(&[0], ask(80, 80), 0, 1);
     book.park(&[0], ask(50, 50), 0, 2);
-    let told: Vec<_> = book.leave(first).into_iter().map(|turn| (turn.tell, turn.outcome)).collect();
+    let told: Vec<_> = book.leave(first).into_iter().map(|turn| (turn.tell, amount(turn.outcome))).collect();
     assert_eq!(told, [(2, Ok(50))]);
 }
 
@@ -110,7 +123,7 @@ const CHAINS: [&[NodeId]; 5] = [&[0], &[1, 0], &[2, 0], &[3, 1, 0], &[3, 2, 0]];
 
 /// What a test knows beside the book.
 struct World {
-    book: Book<u64>,
+    book: Book<u64, ()>,
     held: Vec<(usize, i64)>,
     waiting: BTreeMap<u64, (Ticket, usize, Ask)>,
     next: u64,
@@ -121,11 +134,11 @@ impl World {
         Self { book: book(&[200, 120, 90, 60]), held: Vec::new(), waiting: BTreeMap::new(), next: 0 }
     }
 
-    fn take(&mut self, turns: Vec<Turn<u64>>) {
+    fn take(&mut self, turns: Vec<Turn<u64, ()>>) {
         for turn in turns {
             let (_, chain, ask) = self.waiting.remove(&turn.tell).unwrap();
             match turn.outcome {
-                Ok(amount) => {
+                Ok(Held { amount, .. }) => {
                     assert!((ask.least.nanos()..=ask.most.nanos()).contains(&amount));
                     self.held.push((chain, amount));
                 }
@@ -141,7 +154,7 @@ impl World {
             Step::Ask { chain, least, extra } => {
                 let ask = ask(least, least + extra);
                 match self.book.ask(CHAINS[chain], ask) {
-                    Answer::Granted(amount) => self.held.push((chain, amount)),
+                    Answer::Granted(Held { amount, .. }) => self.held.push((chain, amount)),
                     Answer::Refused(by) => assert!(least > self.book.node(by).unwrap().ever_free()),
                     Answer::Blocked(at) => {
                         let ticket = self.book.park(CHAINS[chain], ask, at, self.next);
@@ -153,7 +166,7 @@ impl World {
             }
             Step::Settle { nth, percent } if !self.held.is_empty() => {
                 let (chain, amount) = self.held.swap_remove(nth % self.held.len());
-                self.book.settle(CHAINS[chain], amount, amount * percent / 100)
+                ended(&mut self.book, CHAINS[chain], amount, amount * percent / 100)
             }
             Step::Leave { nth } if !self.waiting.is_empty() => {
                 let name = *self.waiting.keys().nth(nth % self.waiting.len()).unwrap();
@@ -186,7 +199,7 @@ impl World {
         for (ticket, chain, ask) in self.waiting.values() {
             assert!(matches!(
                 self.book.judge(CHAINS[*chain], *ask, *ticket),
-                Answer::Blocked(_) | Answer::Refused(_)
+                Verdict::Blocked(_) | Verdict::Never(_)
             ));
         }
         assert_eq!(self.book.waiters.len(), self.waiting.len());
@@ -205,7 +218,7 @@ proptest! {
         }
         // When every call has settled nobody waits and nothing is held.
         while let Some((chain, amount)) = world.held.pop() {
-            let turns = world.book.settle(CHAINS[chain], amount, 0);
+            let turns = ended(&mut world.book, CHAINS[chain], amount, 0);
             world.take(turns);
             world.check();
         }
