@@ -8,7 +8,7 @@ use crate::call::{ChatRequest, Chunk, Reply, Usage};
 use crate::limit::Slot;
 use crate::pipeline::{Call, Open};
 use crate::provider::Reading;
-use crate::upstream::{EventDecoder, Exchange, Verdict, verdict};
+use crate::upstream::{EventDecoder, EventFault, Exchange, Failure, Verdict, verdict};
 
 /// A chat completion on its way in.
 ///
@@ -27,6 +27,8 @@ pub struct ChatStream {
     reading: Reading,
     usage: Usage,
     events: Vec<Bytes>,
+    /// What comes after the chunks that came with it.
+    error: Option<Error>,
     state: State,
 }
 
@@ -49,6 +51,7 @@ impl ChatStream {
             decoder: EventDecoder::default(),
             usage: Usage::default(),
             events: Vec::new(),
+            error: None,
             state: State::Running,
         }
     }
@@ -69,25 +72,18 @@ impl ChatStream {
     pub async fn next_batch(&mut self) -> Option<Result<Vec<Chunk>, Error>> {
         while self.state == State::Running {
             let Some(open) = &mut self.open else { break };
+            let piece = open.exchange.piece().await;
             let mut chunks = Vec::new();
-            let outcome = match open.exchange.piece().await {
-                Ok(Some(piece)) => match self.decoder.feed(piece, &mut self.events) {
-                    Ok(()) => self.take_events(&mut chunks),
-                    Err(_) => Err(self.malformed("an event of the stream has no end")),
-                },
-                Ok(None) => {
-                    self.decoder.finish(&mut self.events);
-                    self.take_events(&mut chunks).and_then(|()| self.end_of_body())
-                }
-                Err(failure) => Err(failure.error),
-            };
-            if let Err(error) = outcome {
+            if let Err(error) = self.take_piece(piece, &mut chunks) {
                 self.end(State::Failed, verdict(&error));
-                return Some(Err(self.call.watch.failed(error)));
+                self.error = Some(self.call.watch.failed(error));
             }
             if !chunks.is_empty() {
                 return Some(Ok(chunks));
             }
+        }
+        if let Some(error) = self.error.take() {
+            return Some(Err(error));
         }
         if let Some(ending) = self.ending.take() {
             ending.drain().await;
@@ -112,15 +108,42 @@ impl ChatStream {
         Ok(Reply { report: self.call.report(self.usage, self.upstream.clone()), body: self.reading.body() })
     }
 
+    /// Read a piece of the body, or its end: the chunks that it completes, and what is wrong with what follows them.
+    fn take_piece(
+        &mut self,
+        piece: Result<Option<Bytes>, Failure>,
+        chunks: &mut Vec<Chunk>,
+    ) -> Result<(), Error> {
+        let piece = piece.map_err(|failure| failure.error)?;
+        let ended = piece.is_none();
+        let decoded = match piece {
+            Some(piece) => self.decoder.feed(piece, &mut self.events),
+            None => self.decoder.finish(&mut self.events),
+        };
+        self.take_events(chunks)?;
+        if let Some(open) = &mut self.open
+            && !chunks.is_empty()
+        {
+            open.exchange.progressed();
+        }
+        match decoded {
+            // Nothing is read after the end.
+            _ if self.state != State::Running => Ok(()),
+            Err(fault) => Err(self.faulty(fault)),
+            Ok(()) if ended => self.end_of_body(),
+            Ok(()) => Ok(()),
+        }
+    }
+
     fn take_events(&mut self, chunks: &mut Vec<Chunk>) -> Result<(), Error> {
         for data in std::mem::take(&mut self.events) {
             if self.state != State::Running {
                 break;
             }
-            match self.reading.read(data, chunks) {
+            match self.reading.read(data.clone(), chunks) {
                 Ok(false) => {}
                 Ok(true) => self.done()?,
-                Err(message) => return Err(self.malformed(&message)),
+                Err(message) => return Err(self.malformed(message, data)),
             }
         }
         Ok(())
@@ -132,14 +155,12 @@ impl ChatStream {
             self.end(State::Complete, Verdict::Well);
             return Ok(());
         }
-        Err(self.malformed("the stream was ended before every choice had a finish_reason"))
+        let message = "the stream was ended before every choice had a finish_reason";
+        Err(self.malformed(message.to_owned(), Bytes::new()))
     }
 
     /// The body ended. Some vendors send no `[DONE]`: a reply whose choices have all ended is whole without it.
     fn end_of_body(&mut self) -> Result<(), Error> {
-        if self.state != State::Running {
-            return Ok(());
-        }
         if self.reading.finished() {
             self.end(State::Complete, Verdict::Well);
             return Ok(());
@@ -168,9 +189,23 @@ impl ChatStream {
         }
     }
 
-    fn malformed(&self, message: &str) -> Error {
+    /// An event that is none.
+    fn faulty(&self, fault: EventFault) -> Error {
+        match fault {
+            EventFault::TooLong => {
+                self.malformed("an event of the stream is too long".to_owned(), Bytes::new())
+            }
+            EventFault::Named(data) => {
+                let told = self.open.as_ref().map(|open| open.target.provider.format.error(&data));
+                let message = told.and_then(|told| told.message);
+                self.malformed(message.unwrap_or_else(|| "an error without a message".to_owned()), data)
+            }
+        }
+    }
+
+    fn malformed(&self, message: String, body: Bytes) -> Error {
         match &self.open {
-            Some(open) => open.exchange.malformed(message.to_owned(), Bytes::new()),
+            Some(open) => open.exchange.malformed(message, body),
             None => self.broken("the stream has ended"),
         }
     }

@@ -68,6 +68,9 @@ impl Call {
         };
         visit.accepted();
         if let Asked::Chat { stream: true, .. } = asked {
+            if let Err(failure) = exchange.events().await {
+                return Err(self.failed(failure, reservation, visit));
+            }
             let open = Open { exchange, reservation, target: target.clone(), bound: plan.bound, visit };
             return Ok(Answer::Begun(Box::new(open)));
         }

@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use reqwest::Response;
 use tokio::time::timeout_at;
 
-use super::failure::{Billing, Failure, Retry, connection};
+use super::failure::{Billing, Failure, Retry, cause, connection};
 use super::http::Deadlines;
 use super::retry::retry_after;
 use crate::Error;
-use crate::clock::{calendar_now, now};
+use crate::clock::{Instant, calendar_now, now};
 use crate::config::Target;
 use crate::error::TimeoutPhase;
 use crate::provider::WireFormat;
 
-/// The largest reply body that is read into memory.
+/// The largest reply body that is read into memory, decompressed.
 const MOST_REPLY_BYTES: usize = 64 * 1024 * 1024;
+/// The longest stream, decompressed: the longest output of any model, with all that providers put around each token.
+const MOST_STREAM_BYTES: usize = 256 * 1024 * 1024;
 /// How much of an error body is kept.
 const MOST_ERROR_BYTES: usize = 64 * 1024;
 /// The end of a body comes with the end of what it holds, or at once after it.
@@ -29,23 +33,45 @@ pub(crate) struct Exchange {
     format: WireFormat,
     response: Response,
     deadlines: Deadlines,
-    /// A piece of the body has come.
+    /// A part of the reply has come.
     begun: bool,
+    /// How long has been waited for the headers, unless a part has come since.
+    waited: Duration,
+    /// Since when the next part is waited for, unless nobody waits.
+    since: Option<Instant>,
+    /// The most that the body may be, and how much of that has not come.
+    most: usize,
+    left: usize,
+    /// Looked at, and not read.
+    ahead: Option<Bytes>,
 }
 
 impl Exchange {
-    /// Of a reply whose headers have come, if they say that it succeeded.
+    /// Of a reply whose headers have come, so long after the request, if they say that it succeeded.
     pub(super) async fn begin(
         target: &Target,
         response: Response,
         deadlines: Deadlines,
+        waited: Duration,
     ) -> Result<Self, Failure> {
-        let (upstream, format) = (target.name.to_string(), target.provider.format);
-        let exchange = Self { upstream, format, response, deadlines, begun: false };
-        if exchange.response.status().is_success() {
-            Ok(exchange)
-        } else {
-            Err(exchange.into_failure().await)
+        let exchange = Self {
+            upstream: target.name.to_string(),
+            format: target.provider.format,
+            response,
+            deadlines,
+            begun: false,
+            waited,
+            since: None,
+            most: MOST_REPLY_BYTES,
+            left: MOST_REPLY_BYTES,
+            ahead: None,
+        };
+        match exchange.response.status() {
+            // Nobody asked for a part, and a part is never taken for the whole.
+            StatusCode::PARTIAL_CONTENT => Err(exchange.no_reply("it sent a part of a reply")),
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => Err(exchange.no_reply("it sent no reply")),
+            status if status.is_success() => Ok(exchange),
+            _ => Err(exchange.into_failure().await),
         }
     }
 
@@ -55,54 +81,120 @@ impl Exchange {
 
     /// The next piece of the body; `None` at its end.
     ///
+    /// Whoever reads says by [`Exchange::progressed`] when there was a part of the reply in it: pieces that are none,
+    /// such as a stream's comments, keep a connection alive and not a timeout.
+    ///
     /// # Cancel safety
     /// Dropping the future loses nothing: the next call goes on where this one was.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        if let Some(piece) = self.ahead.take() {
+            return Ok(Some(piece));
+        }
+        // A body that comes without a pause must not keep a thread to itself.
+        tokio::task::consume_budget().await;
         // A stream's headers may come long before its first event.
         let (phase, timeout) = if self.begun {
             (TimeoutPhase::Idle, self.deadlines.timeouts.idle)
         } else {
             (TimeoutPhase::FirstByte, self.deadlines.timeouts.first_byte)
         };
-        match timeout_at(self.deadlines.phase(timeout), self.response.chunk()).await {
-            Ok(Ok(piece)) => {
-                self.begun = true;
-                Ok(piece)
-            }
-            Ok(Err(error)) => {
-                let error = connection(&self.upstream, "the reply broke off", error);
-                Err(Failure::in_doubt(error, Retry::After(None)))
-            }
-            Err(_) => {
+        let began = now();
+        // Taken for as long as this waits: who stops waiting and comes back later begins anew.
+        let since = self.since.take().unwrap_or_else(|| began.checked_sub(self.waited).unwrap_or(began));
+        let until = self.deadlines.call.min(since + timeout);
+        // A timer looks at what it bounds before it looks at the clock, and there may always be a piece.
+        let piece = if began >= until { None } else { timeout_at(until, self.response.chunk()).await.ok() };
+        self.since = Some(since);
+        match piece {
+            Some(Ok(Some(piece))) => match self.left.checked_sub(piece.len()) {
+                Some(left) => {
+                    self.left = left;
+                    Ok(Some(piece))
+                }
+                None => Err(self.too_large()),
+            },
+            Some(Ok(None)) => Ok(None),
+            Some(Err(error)) => Err(self.broken(error)),
+            None => {
                 let error = self.deadlines.passed(&self.upstream, phase, timeout);
                 Err(Failure::in_doubt(error, Retry::Elsewhere))
             }
         }
     }
 
+    /// A part of the reply has come: the wait for the next one begins.
+    pub(crate) fn progressed(&mut self) {
+        self.begun = true;
+        self.waited = Duration::ZERO;
+        self.since = None;
+    }
+
     /// Read past the end of a reply that is complete, so that its connection can be used again.
     pub(crate) async fn drain(mut self) {
-        let end = async { while let Ok(Some(_)) = self.response.chunk().await {} };
+        let end = async {
+            let mut left = MOST_ERROR_BYTES;
+            while let Ok(Some(piece)) = self.response.chunk().await {
+                let Some(rest) = left.checked_sub(piece.len()) else { break };
+                left = rest;
+            }
+        };
         // A connection that goes on for longer is not worth the wait.
         drop(timeout_at(now() + END_OF_BODY, end).await);
     }
 
+    /// Be ready to read a stream.
+    ///
+    /// # Errors
+    /// What came is a document instead.
+    pub(crate) async fn events(&mut self) -> Result<(), Failure> {
+        (self.most, self.left) = (MOST_STREAM_BYTES, MOST_STREAM_BYTES);
+        let kind = self.response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        if !kind.is_some_and(|kind| kind.starts_with("application/json") || kind.starts_with("text/html")) {
+            return Ok(());
+        }
+        // Some servers call a stream JSON; no line of one begins like a document.
+        let first = self.piece().await?.unwrap_or_default();
+        if !matches!(first.trim_ascii_start().first(), None | Some(b'{' | b'[' | b'<')) {
+            self.ahead = Some(first);
+            return Ok(());
+        }
+        self.progressed();
+        let mut body = BytesMut::from(first);
+        while body.len() < MOST_ERROR_BYTES
+            && let Some(piece) = self.piece().await?
+        {
+            self.progressed();
+            body.extend_from_slice(&piece);
+        }
+        let body = body.freeze();
+        let message = match self.format.reply(&body) {
+            Ok(_) => "it sent one body where a stream was asked for".to_owned(),
+            Err(message) => message,
+        };
+        Err(Failure::in_doubt(self.malformed(message, body), Retry::Elsewhere))
+    }
+
     /// The whole body.
     pub(crate) async fn body(&mut self) -> Result<Bytes, Failure> {
-        let Some(first) = self.piece().await? else { return Ok(Bytes::new()) };
-        let Some(second) = self.piece().await? else { return Ok(first) };
+        if self.response.content_length().is_some_and(|length| length > self.most as u64) {
+            return Err(self.too_large());
+        }
+        let Some(first) = self.part().await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.part().await? else { return Ok(first) };
         let mut body = BytesMut::with_capacity((first.len() + second.len()) * 2);
         body.extend_from_slice(&first);
         body.extend_from_slice(&second);
-        while let Some(piece) = self.piece().await? {
-            if body.len() + piece.len() > MOST_REPLY_BYTES {
-                let error =
-                    self.malformed(format!("its body is larger than {MOST_REPLY_BYTES} bytes"), Bytes::new());
-                return Err(Failure::in_doubt(error, Retry::Never));
-            }
+        while let Some(piece) = self.part().await? {
             body.extend_from_slice(&piece);
         }
         Ok(body.freeze())
+    }
+
+    /// The next piece of a body of which every piece is a part of the reply.
+    async fn part(&mut self) -> Result<Option<Bytes>, Failure> {
+        let piece = self.piece().await?;
+        self.progressed();
+        Ok(piece)
     }
 
     /// A reply that succeeded by its status and is none by its body.
@@ -115,12 +207,30 @@ impl Exchange {
         }
     }
 
+    fn too_large(&self) -> Failure {
+        self.no_reply(&format!("its body is larger than {} bytes", self.most))
+    }
+
+    /// It succeeded by its status, and there is nothing in it; whoever answered so once would do so again.
+    fn no_reply(&self, message: &str) -> Failure {
+        Failure::in_doubt(self.malformed(message.to_owned(), Bytes::new()), Retry::Elsewhere)
+    }
+
+    /// The body cannot be read to its end.
+    fn broken(&self, error: reqwest::Error) -> Failure {
+        if cause::<hyper::Error>(&error).is_none() {
+            return self.no_reply("its body is compressed, and cannot be decompressed");
+        }
+        let error = connection(&self.upstream, "the reply broke off", error);
+        Failure::in_doubt(error, Retry::After(None))
+    }
+
     async fn into_failure(mut self) -> Failure {
         let status = self.status();
         let asked = retry_after(self.response.headers(), calendar_now());
         let mut body = BytesMut::new();
         // What of an error body cannot be read is not worth another error.
-        while let Ok(Some(piece)) = self.piece().await {
+        while let Ok(Some(piece)) = self.part().await {
             body.extend_from_slice(&piece[..piece.len().min(MOST_ERROR_BYTES - body.len())]);
             if body.len() == MOST_ERROR_BYTES {
                 break;

@@ -1,5 +1,7 @@
 //! The failure of one request: what it means for the bill and for trying again.
 
+use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use iron_protocol::NanoUsd;
@@ -84,19 +86,45 @@ pub(super) fn send_failure(
     timeouts: &Timeouts,
 ) -> Failure {
     if error.is_connect() {
+        // A certificate that is not trusted now is not trusted a moment later.
+        let untrusted = cause::<rustls::Error>(&error).is_some();
+        let retry = if untrusted { Retry::Elsewhere } else { Retry::After(None) };
         let error = if error.is_timeout() {
             let after_ms = u64::try_from(timeouts.connect.as_millis()).unwrap_or(u64::MAX);
             Error::UpstreamTimeout { upstream: upstream.to_owned(), phase: TimeoutPhase::Connect, after_ms }
         } else {
             connection(upstream, "could not connect", error)
         };
-        return Failure { error, billing: Billing::Free, retry: Retry::After(None) };
+        return Failure { error, billing: Billing::Free, retry };
     }
     if error.is_builder() {
         return Failure::unsent(connection(upstream, "the request could not be built", error));
     }
-    let error = connection(upstream, "the connection broke before the reply", error);
-    Failure { error, billing: Billing::of(sent), retry: Retry::After(None) }
+    let (what, retry) = match cause::<hyper::Error>(&error) {
+        // Whoever answered so once would do so again.
+        Some(error) if error.is_parse_too_large() => {
+            ("the headers of the reply are too large", Retry::Elsewhere)
+        }
+        Some(error) if error.is_parse() => ("the reply is not valid HTTP", Retry::Elsewhere),
+        _ => ("the connection broke before the reply", Retry::After(None)),
+    };
+    Failure { error: connection(upstream, what, error), billing: Billing::of(sent), retry }
+}
+
+/// The first error of that type, from the outside in.
+pub(super) fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // An I/O error gives as its source what lies below the error that it holds, and passes over that one.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// A connection that broke.

@@ -78,7 +78,8 @@ impl Http {
         request.headers_mut().clone_from(&target.provider.headers);
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(reqwest::Body::wrap(RequestBody::new(body, sent.clone())));
-        let until = deadlines.phase(deadlines.timeouts.first_byte);
+        let sent_at = now();
+        let until = deadlines.call.min(sent_at + deadlines.timeouts.first_byte);
         let response = match timeout_at(until, self.client.execute(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(send_failure(upstream, error, &sent, &deadlines.timeouts)),
@@ -88,15 +89,11 @@ impl Http {
                 return Err(Failure { error, billing: Billing::of(&sent), retry: Retry::Elsewhere });
             }
         };
-        Exchange::begin(target, response, deadlines).await
+        Exchange::begin(target, response, deadlines, sent_at.elapsed()).await
     }
 }
 
 impl Deadlines {
-    pub(super) fn phase(&self, timeout: Duration) -> Instant {
-        self.call.min(now() + timeout)
-    }
-
     pub(super) fn passed(&self, upstream: &str, phase: TimeoutPhase, timeout: Duration) -> Error {
         let (phase, after) =
             if now() >= self.call { (TimeoutPhase::Total, self.total) } else { (phase, timeout) };

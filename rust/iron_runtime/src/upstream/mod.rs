@@ -20,6 +20,6 @@ pub(crate) use failure::{Billing, Failure, Retry, verdict};
 pub(crate) use http::{Deadlines, Http};
 pub(crate) use pool::{Pool, Upstream};
 pub(crate) use retry::Backoff;
-pub(crate) use sse::EventDecoder;
+pub(crate) use sse::{EventDecoder, EventFault};
 pub use tally::UpstreamSnapshot;
 pub(crate) use visit::Visit;

@@ -1,49 +1,67 @@
 //! Event-stream framing, as the HTML standard has it: any split of the bytes gives the same events.
 
 use bytes::{Bytes, BytesMut};
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 /// The longest event that is buffered; a whole reply as one event stays far below it.
 const MOST_EVENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// An event that never ends.
+/// Why no event follows.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct EventTooLong;
+pub(crate) enum EventFault {
+    /// An event is longer than is buffered.
+    TooLong,
+    /// An event is named `error`; this is its data.
+    Named(Bytes),
+}
 
 /// Takes bytes as they come and gives the data of each event.
 ///
-/// An event that lies within one piece is a slice of it; only what is split is copied.
-#[derive(Debug, Default)]
+/// An event that lies within one piece is a slice of it; only what is split is copied, and each byte once.
+#[derive(Debug)]
 pub(crate) struct EventDecoder {
     /// The beginning of a line that has not ended.
     partial: BytesMut,
-    /// The data lines of the event so far.
-    data: Option<Bytes>,
+    data: Data,
+    /// The event so far is named `error`.
+    error: bool,
     /// The last line ended with CR: a LF that follows belongs to it.
     after_cr: bool,
     /// The stream has begun: a byte-order mark is only one at its start.
     begun: bool,
+    /// The most that is buffered.
+    most: usize,
+}
+
+/// The data lines of an event so far.
+#[derive(Debug, Default)]
+enum Data {
+    #[default]
+    None,
+    One(Bytes),
+    Joined(BytesMut),
+}
+
+impl Default for EventDecoder {
+    fn default() -> Self {
+        Self {
+            partial: BytesMut::new(),
+            data: Data::None,
+            error: false,
+            after_cr: false,
+            begun: false,
+            most: MOST_EVENT_BYTES,
+        }
+    }
 }
 
 impl EventDecoder {
-    /// Add a piece and append the data of every event that it completes.
-    pub(crate) fn feed(&mut self, piece: Bytes, events: &mut Vec<Bytes>) -> Result<(), EventTooLong> {
-        let mut rest = if self.partial.is_empty() {
-            piece
-        } else {
-            self.partial.extend_from_slice(&piece);
-            self.partial.split().freeze()
-        };
+    /// Add a piece and append the data of every event that it completes, up to a fault. After one there is no more.
+    pub(crate) fn feed(&mut self, piece: Bytes, events: &mut Vec<Bytes>) -> Result<(), EventFault> {
+        let mut rest = piece;
         if !self.begun {
-            const MARK: &[u8] = b"\xEF\xBB\xBF";
-            if rest.len() < MARK.len() && MARK.starts_with(&rest) {
-                self.partial.extend_from_slice(&rest);
-                return Ok(());
-            }
-            self.begun = true;
-            if rest.starts_with(MARK) {
-                drop(rest.split_to(MARK.len()));
-            }
+            let Some(begun) = self.begin(rest) else { return Ok(()) };
+            rest = begun;
         }
         loop {
             if self.after_cr && !rest.is_empty() {
@@ -55,102 +73,111 @@ impl EventDecoder {
             let Some(end) = memchr2(b'\n', b'\r', &rest) else { break };
             let line = rest.split_to(end);
             self.after_cr = rest.split_to(1)[0] == b'\r';
-            self.line(&line, events);
+            let line = self.whole(line);
+            self.line(&line, events)?;
         }
         self.partial.extend_from_slice(&rest);
-        let buffered = self.partial.len() + self.data.as_ref().map_or(0, Bytes::len);
-        if buffered > MOST_EVENT_BYTES { Err(EventTooLong) } else { Ok(()) }
+        if self.partial.len() + self.data.len() > self.most { Err(EventFault::TooLong) } else { Ok(()) }
     }
 
     /// The stream has ended: the data of an event whose closing blank line never came.
-    pub(crate) fn finish(&mut self, events: &mut Vec<Bytes>) {
+    pub(crate) fn finish(&mut self, events: &mut Vec<Bytes>) -> Result<(), EventFault> {
         if !self.partial.is_empty() {
-            let line = self.partial.split().freeze();
-            self.line(&line, events);
+            let line = self.whole(Bytes::new());
+            self.line(&line, events)?;
         }
-        events.extend(self.data.take());
+        self.dispatch(events)
     }
 
-    fn line(&mut self, line: &Bytes, events: &mut Vec<Bytes>) {
-        if line.is_empty() {
-            events.extend(self.data.take());
-            return;
+    /// Take a byte-order mark away; `None` as long as what came may be the beginning of one.
+    fn begin(&mut self, piece: Bytes) -> Option<Bytes> {
+        const MARK: &[u8] = b"\xEF\xBB\xBF";
+        let mut start = self.whole(piece);
+        if start.len() < MARK.len() && MARK.starts_with(&start) {
+            self.partial.extend_from_slice(&start);
+            return None;
         }
-        // Other fields and comments carry nothing that we use.
-        let Some(value) = line.strip_prefix(b"data") else { return };
-        let value = match value {
-            [] => &[],
-            [b':', b' ', value @ ..] | [b':', value @ ..] => value,
-            _ => return,
+        self.begun = true;
+        if start.starts_with(MARK) {
+            drop(start.split_to(MARK.len()));
+        }
+        Some(start)
+    }
+
+    /// What was kept of a line, and its end.
+    fn whole(&mut self, end: Bytes) -> Bytes {
+        if self.partial.is_empty() {
+            return end;
+        }
+        self.partial.extend_from_slice(&end);
+        self.partial.split().freeze()
+    }
+
+    fn line(&mut self, line: &Bytes, events: &mut Vec<Bytes>) -> Result<(), EventFault> {
+        if line.is_empty() {
+            return self.dispatch(events);
+        }
+        let (field, value) = match memchr(b':', line) {
+            Some(colon) => (&line[..colon], &line[colon + 1..]),
+            None => (&line[..], &[][..]),
         };
-        let value = line.slice_ref(value);
-        self.data = Some(match self.data.take() {
-            None => value,
-            Some(before) => {
-                let mut joined = BytesMut::with_capacity(before.len() + 1 + value.len());
-                joined.extend_from_slice(&before);
-                joined.extend_from_slice(b"\n");
-                joined.extend_from_slice(&value);
-                joined.freeze()
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match field {
+            b"data" => self.data.add(line.slice_ref(value)),
+            b"event" => self.error = value == b"error",
+            // Other fields and comments carry nothing that we use.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self, events: &mut Vec<Bytes>) -> Result<(), EventFault> {
+        let data = std::mem::take(&mut self.data).bytes();
+        if std::mem::take(&mut self.error) {
+            return Err(EventFault::Named(data.unwrap_or_default()));
+        }
+        events.extend(data);
+        Ok(())
+    }
+}
+
+impl Data {
+    fn add(&mut self, line: Bytes) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(line),
+            Self::One(first) => {
+                let mut joined = BytesMut::with_capacity((first.len() + line.len()) * 2);
+                joined.extend_from_slice(&first);
+                Self::Joined(joined).with(&line)
             }
-        });
+            joined @ Self::Joined(_) => joined.with(&line),
+        };
+    }
+
+    fn with(mut self, line: &[u8]) -> Self {
+        if let Self::Joined(joined) = &mut self {
+            joined.extend_from_slice(b"\n");
+            joined.extend_from_slice(line);
+        }
+        self
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(line) => line.len(),
+            Self::Joined(joined) => joined.len(),
+        }
+    }
+
+    fn bytes(self) -> Option<Bytes> {
+        match self {
+            Self::None => None,
+            Self::One(line) => Some(line),
+            Self::Joined(joined) => Some(joined.freeze()),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn decode(pieces: &[&[u8]]) -> Vec<String> {
-        let mut decoder = EventDecoder::default();
-        let mut events = Vec::new();
-        for piece in pieces {
-            decoder.feed(Bytes::copy_from_slice(piece), &mut events).unwrap();
-        }
-        decoder.finish(&mut events);
-        events.into_iter().map(|event| String::from_utf8(event.to_vec()).unwrap()).collect()
-    }
-
-    const STREAM: &str = "\u{feff}: comment\r\ndata: {\"a\":\"é🦀\"}\r\n\r\nevent: x\ndata:one\ndata: two\n\nid: 7\rdata\rdata:  b\r\r\
-                          data: [DONE]\n\n";
-
-    #[test]
-    fn reads_every_line_end_comment_and_multi_line_data() {
-        assert_eq!(decode(&[STREAM.as_bytes()]), ["{\"a\":\"é🦀\"}", "one\ntwo", "\n b", "[DONE]"]);
-    }
-
-    #[test]
-    fn one_byte_at_a_time_is_the_same() {
-        let pieces: Vec<&[u8]> = STREAM.as_bytes().chunks(1).collect();
-        assert_eq!(decode(&pieces), decode(&[STREAM.as_bytes()]));
-    }
-
-    #[test]
-    fn a_last_event_without_its_blank_line_is_given_at_the_end() {
-        assert_eq!(decode(&[b"data: [DONE]\n"]), ["[DONE]"]);
-        assert_eq!(decode(&[b"data: [DONE]"]), ["[DONE]"]);
-        assert!(decode(&[b"", b": nothing\n\n"]).is_empty());
-    }
-
-    #[test]
-    fn an_event_that_never_ends_is_refused() {
-        let mut decoder = EventDecoder::default();
-        let piece = Bytes::from(vec![b'x'; 1024 * 1024]);
-        let fed =
-            (0..17).map(|_| decoder.feed(piece.clone(), &mut Vec::new())).collect::<Result<Vec<_>, _>>();
-        assert_eq!(fed, Err(EventTooLong));
-    }
-
-    proptest! {
-        #[test]
-        fn any_split_gives_the_same_events(cuts in prop::collection::vec(0..STREAM.len(), 0..12)) {
-            let mut cuts = cuts;
-            cuts.extend([0, STREAM.len()]);
-            cuts.sort_unstable();
-            let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &STREAM.as_bytes()[cut[0]..cut[1]]).collect();
-            prop_assert_eq!(decode(&pieces), decode(&[STREAM.as_bytes()]));
-        }
-    }
-}
+mod tests;
