@@ -1,7 +1,9 @@
 """Governed LLM calls for Python agents: budgets, limits and retries in a Rust core."""
 
+import typing
+
 from iron_sdk import _lifecycle
-from iron_sdk._api import chat, configure, embed, stream
+from iron_sdk._api import chat, configure, embed, events, stats, stream
 from iron_sdk._budget import Budget, budget
 from iron_sdk._client import Client
 from iron_sdk._embeddings import Embeddings
@@ -26,10 +28,34 @@ from iron_sdk._stream import ChatStream
 from iron_sdk._sync import SyncChatStream, SyncClient
 from iron_sdk._types import Choice, Reply, Timing, ToolCall, ToolCallDelta, Usage
 
+if typing.TYPE_CHECKING:
+    from iron_sdk._events import (
+        BudgetLow,
+        CallCancelled,
+        CallFailed,
+        CallFellBack,
+        CallFinished,
+        CallRefused,
+        CallRetried,
+        CallStarted,
+        Event,
+        Events,
+        EventsDropped,
+    )
+    from iron_sdk._stats import Quantiles, Stats
+
 __all__ = [
     "Budget",
     "BudgetError",
     "BudgetExceededError",
+    "BudgetLow",
+    "CallCancelled",
+    "CallFailed",
+    "CallFellBack",
+    "CallFinished",
+    "CallRefused",
+    "CallRetried",
+    "CallStarted",
     "ChatStream",
     "Choice",
     "Chunk",
@@ -37,13 +63,18 @@ __all__ = [
     "ClosedError",
     "ConfigError",
     "Embeddings",
+    "Event",
+    "Events",
+    "EventsDropped",
     "ForkedProcessError",
     "InternalError",
     "IronError",
     "LedgerError",
     "NoUpstreamError",
+    "Quantiles",
     "RateLimitError",
     "Reply",
+    "Stats",
     "SyncChatStream",
     "SyncClient",
     "Timing",
@@ -59,11 +90,45 @@ __all__ = [
     "chat",
     "configure",
     "embed",
+    "events",
+    "stats",
     "stream",
 ]
 
+# Names that few programs use: what they are in is imported when one of them is asked for.
+_LATER = {
+    "BudgetLow": "_events",
+    "CallCancelled": "_events",
+    "CallFailed": "_events",
+    "CallFellBack": "_events",
+    "CallFinished": "_events",
+    "CallRefused": "_events",
+    "CallRetried": "_events",
+    "CallStarted": "_events",
+    "Event": "_events",
+    "Events": "_events",
+    "EventsDropped": "_events",
+    "Quantiles": "_stats",
+    "Stats": "_stats",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'iron_sdk' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"iron_sdk.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
 # Where users find a name is where tracebacks, documentation and pickles look for it.
-for _object in [globals()[name] for name in __all__]:
+for _object in [globals()[name] for name in __all__ if name not in _LATER]:
     if getattr(_object, "__module__", "").startswith("iron_sdk._"):
         _object.__module__ = "iron_sdk"
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from iron_sdk._embeddings import Embeddings
+    from iron_sdk._events import Events
     from iron_sdk._options import ChatOptions, EmbedOptions
+    from iron_sdk._stats import Stats
     from iron_sdk._stream import ChatStream
     from iron_sdk._types import Money, Reply
 
@@ -143,6 +145,39 @@ def stream(messages: str | Sequence[object], **options: Any) -> ChatStream[Any]:
         ...     print(chunk.text, end="")
     """
     return _client().stream(messages, **options)
+
+
+def events() -> Events:
+    """Read along what happens to the calls of all clients in this process, from now on.
+
+    Returns:
+        An iterator for `async for`, or for `for` in a thread of its own. It ends when closed: by `close`,
+        or by leaving its `with` or `async with` block.
+
+    Examples:
+        >>> async with iron.events() as events:
+        ...     async for event in events:
+        ...         if isinstance(event, iron.CallFinished):
+        ...             print(event.upstream, event.cost)
+    """
+    from iron_sdk._events import Events
+
+    return Events()
+
+
+def stats() -> Stats:
+    """Read the counters of the default client's calls so far.
+
+    Returns:
+        As `Client.stats`.
+
+    Raises:
+        ConfigError: There was no call yet, and the configuration is wrong.
+
+    Examples:
+        >>> iron.stats().cost
+    """
+    return _client().stats()
 
 
 async def embed(input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from iron_sdk import _iron
+from iron_sdk._html import bar, table
 from iron_sdk._override import override
 
 if TYPE_CHECKING:
@@ -94,10 +95,25 @@ class Budget:
     ) -> None:
         self.__exit__(kind, error, trace)
 
+    def _repr_html_(self) -> str:
+        return draw(self._native)
+
     @override
     def __repr__(self) -> str:
         name, limit, spent, held, _, _ = self._native.snapshot()
         return f"<Budget {name!r}: {spent} spent, {held} held of {limit} USD>"
+
+
+def draw(native: _iron.Budget) -> str:
+    """Show a budget in a notebook: a bar of what is spent and, fainter, held; and the amounts."""
+    name, limit, spent, held, _, remaining = native.snapshot()
+    rows = {
+        "spent": f"{spent} USD",
+        "held": f"{held} USD by calls in flight",
+        "remaining": f"{remaining} USD",
+        "limit": f"{limit} USD",
+    }
+    return table(f"Budget {name}", rows, above=bar(_decimal(limit), _decimal(spent), _decimal(held)))
 
 
 def _decimal(amount: str) -> Decimal:

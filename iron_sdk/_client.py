@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from iron_sdk._budget import Budget, current_chain
+from iron_sdk._budget import Budget, current_chain, draw
 from iron_sdk._config import open_client
 from iron_sdk._embeddings import Embeddings
 from iron_sdk._loop import current_port
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from iron_sdk import _iron
     from iron_sdk._options import ChatOptions, EmbedOptions
     from iron_sdk._schema import Parse
+    from iron_sdk._stats import Stats
     from iron_sdk._types import Money
 
 T = TypeVar("T")
@@ -67,9 +68,32 @@ class ClientBase:
         """Calls that have begun and not ended, open streams included."""
         return self._native.in_flight()
 
+    def stats(self) -> Stats:
+        """Read the counters of all calls so far.
+
+        Returns:
+            The counters at this moment; reading them slows no call down.
+
+        Examples:
+            >>> stats = client.stats()
+            >>> stats.answered, stats.retries, stats.cost
+        """
+        from iron_sdk._stats import read
+
+        return read(self._native.stats())
+
     @override
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.in_flight} in flight>"
+        budget = self.budget
+        money = "" if budget is None else f", {budget.spent} spent of {budget.limit} USD"
+        return f"<{type(self).__name__}: {self.in_flight} in flight{money}>"
+
+    def _repr_html_(self) -> str:
+        from iron_sdk._stats import tabulate
+
+        native = self._native.budget()
+        drawn = "" if native is None else draw(native)
+        return f"{drawn}{tabulate(self.stats())}"
 
 
 class Client(ClientBase):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast, overload
 
 from iron_sdk._override import override
-from iron_sdk._types import Governed
+from iron_sdk._types import Governed, facts
 
 if TYPE_CHECKING:
     from iron_sdk import _iron
@@ -42,6 +42,10 @@ class Embeddings(Governed, Sequence["list[float]"]):
     @override
     def __repr__(self) -> str:
         return f"<Embeddings of {self.upstream}: {self.usage.input_tokens} tokens, {self._native.cost()} USD>"
+
+    def _repr_html_(self) -> str:
+        size = len(self[0]) if self else 0
+        return facts("Embeddings", self, {"vectors": f"{len(self)} of {size} numbers"})
 
 
 def _vector(embedding: list[float] | str) -> list[float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from iron_sdk._errors import ClosedError, IronError
 from iron_sdk._loop import current_port
+from iron_sdk._override import override
 from iron_sdk._types import Reply
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class StreamBase(Generic[T_co]):
         self._failure: IronError | None = None
         self._reply: Reply[T_co] | None = None
         self._closed = False
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.request_id}>"
 
     @property
     def request_id(self) -> str:

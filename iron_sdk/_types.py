@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
+from iron_sdk._html import table
 from iron_sdk._override import override
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ class Usage:
     code_executions: int = 0
     """Programs that the provider ran."""
 
+    @override
+    def __repr__(self) -> str:
+        always = ("input_tokens", "output_tokens")
+        counts = {name: getattr(self, name) for name in self.__slots__}
+        shown = (f"{name}={count}" for name, count in counts.items() if count or name in always)
+        return f"Usage({', '.join(shown)})"
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -77,7 +85,7 @@ class ToolCall:
     """To be given back as `tool_call_id` with the result."""
     name: str
     """The function's name."""
-    arguments: str
+    arguments: str = field(repr=False)
     """JSON text as the model wrote it, which need not be valid."""
 
     def parsed_arguments(self) -> dict[str, Any]:
@@ -105,7 +113,7 @@ class ToolCallDelta:
     """On the first delta of a call."""
     name: str | None
     """On the first delta of a call."""
-    arguments: str
+    arguments: str = field(repr=False)
     """The next piece of the arguments' JSON text."""
 
 
@@ -115,7 +123,7 @@ class Choice:
 
     index: int
     """Its number, from 0."""
-    message: Message
+    message: Message = field(repr=False)
     """The message as the provider sent it."""
     finish_reason: str | None
     """Why it ended: `stop`, `length`, `tool_calls`, `content_filter`, ..."""
@@ -265,6 +273,26 @@ class Reply(Governed, Generic[T_co]):
         usage = self.usage
         tokens = f"{usage.input_tokens}+{usage.output_tokens} tokens"
         return f"<Reply of {self.upstream}: {tokens}, {self._native.cost()} USD>"
+
+    def _repr_html_(self) -> str:
+        return facts("Reply", self, {"finish reason": self.finish_reason or "none"})
+
+
+def facts(title: str, governed: Governed, rows: dict[str, str]) -> str:
+    """Lay out for a notebook what governing found out: not what was said, which a notebook would keep."""
+    usage, timing = governed.usage, governed.timing
+    return table(
+        f"{title} of {governed.upstream}",
+        {
+            **rows,
+            "tokens": f"{usage.input_tokens:,} in, {usage.output_tokens:,} out",
+            "cost": f"{governed.cost} USD, {governed.settlement}",
+            "requests": f"{governed.attempts}",
+            "time": f"{timing.total:.3f} s, of which {timing.overhead * 1e6:.0f} µs governing",
+            "warnings": " ".join(governed.warnings) or "none",
+            "id": governed.request_id,
+        },
+    )
 
 
 def read_json(text: str | bytes) -> object:

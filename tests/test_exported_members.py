@@ -11,7 +11,9 @@ import iron_sdk as iron
 
 
 def test_all_is_sorted_and_complete():
-    assert iron.__all__ == sorted(iron.__all__)
+    assert iron.__all__ == sorted(iron.__all__) == dir(iron)
+    for name in iron.__all__:
+        getattr(iron, name)
     public = {
         name for name, value in vars(iron).items() if not name.startswith("_") and not inspect.ismodule(value)
     }

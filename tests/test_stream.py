@@ -49,7 +49,7 @@ async def test_chunks_show_what_the_provider_sent(iron_client):
     assert chunks[-1].finish_reason == "stop"
     assert all(chunk.index == 0 for chunk in chunks)
     assert b'"chat.completion.chunk"' in chunks[0].raw
-    assert repr(chunks[-1]) == "Chunk(text='', index=0, finish_reason=\"stop\")"
+    assert repr(chunks[-1]) == '<Chunk of 0 characters, index=0, finish_reason="stop">'
 
 
 async def test_tool_calls_come_in_pieces_and_whole(iron_client, iron_simulator):

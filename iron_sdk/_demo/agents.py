@@ -111,7 +111,7 @@ class _Desk:
         except iron.IronError as error:
             self._tally.miss(error)
             raise
-        self._tally.answer(sort, model, reply)
+        self._tally.answer(sort, reply)
         return reply
 
     async def read(self, model: str, prompt: str, *, max_tokens: int, most_chunks: int | None) -> str:
@@ -127,7 +127,7 @@ class _Desk:
                     if chunks == most_chunks:
                         self._tally.left += 1
                         return text
-                self._tally.answer("streamed", model, await stream.reply())
+                self._tally.answer("streamed", await stream.reply())
         except iron.IronError as error:
             self._tally.miss(error)
             raise

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from iron_sdk import BudgetExceededError, NoUpstreamError
-from iron_sdk._demo.providers import ROUTES
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -33,8 +32,6 @@ class Tally:
         self.left = 0
         """Streams that their reader left before the end."""
         self.chunks = 0
-        self.retries = 0
-        self.fallbacks = 0
         self.overhead: list[float] = []
         """Seconds a call."""
         self.looks = 0
@@ -49,19 +46,25 @@ class Tally:
         """Calls that have begun and not ended."""
         return self._client.in_flight
 
-    def answer(self, sort: str, model: str, reply: Reply[Any]) -> None:
+    @property
+    def retries(self) -> int:
+        """Times that the same upstream was asked again."""
+        return self._client.stats().retries
+
+    @property
+    def fallbacks(self) -> int:
+        """Times that the next upstream of a route was asked instead."""
+        return self._client.stats().fallbacks
+
+    def answer(self, sort: str, reply: Reply[Any]) -> None:
         """Count a call that was answered.
 
         Args:
             sort: `plain`, `streamed` or `tool`.
-            model: The alias that was asked for.
             reply: The reply.
         """
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         self.answered[sort] += 1
-        fallback = reply.upstream != ROUTES[model][0].upstream
-        self.fallbacks += fallback
-        self.retries += reply.attempts - 1 - fallback
         self.overhead.append(reply.timing.overhead)
 
     def miss(self, error: IronError) -> None:

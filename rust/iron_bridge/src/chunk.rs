@@ -51,10 +51,10 @@ impl Chunk {
             .call1((PyBytes::new(py, &self.0.data), self.0.index))
     }
 
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let text = pyo3::types::PyString::new(py, &self.0.text).repr()?.to_string();
-        let end =
-            self.0.finish_reason.as_deref().map(|why| format!(", finish_reason={why:?}")).unwrap_or_default();
-        Ok(format!("Chunk(text={text}, index={}{end})", self.0.index))
+    /// What was said is not shown: representations end up in logs.
+    fn __repr__(&self) -> String {
+        let end = self.0.finish_reason.as_deref().map(|why| format!(", finish_reason={why:?}"));
+        let characters = self.0.text.chars().count();
+        format!("<Chunk of {characters} characters, index={}{}>", self.0.index, end.unwrap_or_default())
     }
 }

@@ -11,10 +11,11 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::budget::{Budget, ledger};
 use crate::convert::options::Options;
 use crate::convert::{Fault, Intake, request};
+use crate::events::events;
 use crate::port::Port;
 use crate::runtime::Owned;
 use crate::stream::Stream;
-use crate::{awaitable, delivery, error};
+use crate::{awaitable, delivery, error, log, stats};
 
 /// Makes governed calls; used from any number of threads and event loops.
 #[pyclass(frozen, module = "iron_sdk._iron")]
@@ -39,7 +40,7 @@ impl Client {
         let arguments = arguments.iter().map(|(name, settings)| Ok((name.extract()?, json(&settings)?)));
         let arguments = arguments.collect::<PyResult<_>>()?;
         let sources = Sources { file, discover, environment: true, profile, overrides, arguments };
-        let client = py.detach(|| iron_runtime::Client::new(Config::load(&sources)?, ledger()));
+        let client = py.detach(|| iron_runtime::Client::watched(Config::load(&sources)?, ledger(), events()));
         client.map(|client| Self(Owned::new(client))).map_err(|failure| error::raise(py, failure, None))
     }
 
@@ -122,6 +123,12 @@ impl Client {
         Ok(self.0.get(py)?.in_flight())
     }
 
+    /// What the calls have come to: counts by name, amounts as exact text, times in seconds.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let client = self.0.get(py)?;
+        stats::python(py, &client.stats(), client.in_flight())
+    }
+
     /// Refuse new calls.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.0.get(py)?.close();
@@ -153,6 +160,7 @@ fn chat(
     options: &Bound<'_, PyDict>,
     budgets: &Bound<'_, PyTuple>,
 ) -> PyResult<(ChatRequest, CallContext)> {
+    log::refresh(options.py());
     let mut intake = Intake::new();
     let messages = request::messages(&mut intake, messages)?;
     let options = Options::read(&mut intake, options)?;
@@ -166,6 +174,7 @@ fn embed(
     options: &Bound<'_, PyDict>,
     budgets: &Bound<'_, PyTuple>,
 ) -> PyResult<(EmbedRequest, CallContext)> {
+    log::refresh(options.py());
     let mut intake = Intake::new();
     let input = request::input(&mut intake, texts)?;
     let options = Options::read(&mut intake, options)?;

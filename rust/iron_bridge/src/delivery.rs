@@ -19,7 +19,8 @@ const SLICE: Duration = Duration::from_millis(50);
 /// The duty to report the end of some work, also if it is dropped half-way.
 pub(crate) struct Delivery {
     to: To,
-    request_id: RequestId,
+    /// Of a call; what else is waited for has none.
+    request_id: Option<RequestId>,
     sent: bool,
 }
 
@@ -29,11 +30,11 @@ enum To {
 }
 
 impl Delivery {
-    pub(crate) fn to_slot(queue: Arc<Queue>, slot: u64, request_id: RequestId) -> Self {
+    pub(crate) fn to_slot(queue: Arc<Queue>, slot: u64, request_id: Option<RequestId>) -> Self {
         Self { to: To::Port(queue, slot), request_id, sent: false }
     }
 
-    pub(crate) fn to_thread(request_id: RequestId) -> (Self, Receiver) {
+    pub(crate) fn to_thread(request_id: Option<RequestId>) -> (Self, Receiver) {
         let (sender, receiver) = mpsc::sync_channel(1);
         (Self { to: To::Thread(sender), request_id, sent: false }, Receiver(receiver))
     }
@@ -77,7 +78,7 @@ pub(crate) fn to_future(
     call: impl Future<Output = Result<iron_runtime::Reply, Error>> + Send + 'static,
 ) -> PyResult<u64> {
     let (slot, queue) = port.get().reserve();
-    let delivery = Delivery::to_slot(queue, slot, request_id);
+    let delivery = Delivery::to_slot(queue, slot, Some(request_id));
     let work = runtime::spawn(port.py(), async move { delivery.call(call.await) })?;
     port.get().expect(slot, future, Some(work));
     Ok(slot)
@@ -89,7 +90,7 @@ pub(crate) fn to_caller(
     request_id: RequestId,
     call: impl Future<Output = Result<iron_runtime::Reply, Error>> + Send + 'static,
 ) -> PyResult<Py<PyAny>> {
-    let (delivery, receiver) = Delivery::to_thread(request_id);
+    let (delivery, receiver) = Delivery::to_thread(Some(request_id));
     let work = runtime::spawn(py, async move { delivery.call(call.await) })?;
     receiver.wait(py, || work.abort())?.into_python(py)
 }

@@ -8,11 +8,14 @@ mod client;
 mod convert;
 mod delivery;
 mod error;
+mod events;
 mod guard;
+mod log;
 mod port;
 mod reply;
 mod runtime;
 mod simulator;
+mod stats;
 mod stream;
 mod wake;
 
@@ -34,6 +37,12 @@ mod _iron {
     use crate::cli::run_cli;
     #[pymodule_export]
     use crate::client::Client;
+    #[pymodule_export]
+    use crate::events::EventReader;
+    #[pymodule_export]
+    use crate::log::close_logs;
+    #[pymodule_export]
+    use crate::log::take_logs;
     #[pymodule_export]
     use crate::port::Port;
     #[pymodule_export]

@@ -23,7 +23,7 @@ use crate::{awaitable, error, guard, runtime};
 #[expect(clippy::large_enum_variant, reason = "nearly all are calls: a box would cost each an allocation")]
 pub(crate) enum Outcome {
     /// A call has ended.
-    Call(RequestId, Result<iron_runtime::Reply, Error>),
+    Call(Option<RequestId>, Result<iron_runtime::Reply, Error>),
     /// What was waited for is there.
     Ready,
 }
@@ -32,7 +32,7 @@ impl Outcome {
     pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self {
             Self::Call(_, Ok(reply)) => Ok(Py::new(py, Reply::new(reply))?.into_any()),
-            Self::Call(id, Err(failure)) => Err(error::raise(py, failure, Some(id))),
+            Self::Call(id, Err(failure)) => Err(error::raise(py, failure, id)),
             Self::Ready => Ok(py.None()),
         }
     }

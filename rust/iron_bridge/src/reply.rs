@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use iron_bridge_macros::guarded;
+use iron_runtime::Timing;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use serde::Deserialize;
@@ -70,14 +71,18 @@ impl Reply {
 
     /// Total, queued, upstream and overhead, in seconds.
     fn timing(&self) -> (f64, f64, f64, f64) {
-        let timing = &self.0.report.timing;
-        (
-            timing.total.as_secs_f64(),
-            timing.queued.as_secs_f64(),
-            timing.upstream.as_secs_f64(),
-            timing.overhead().as_secs_f64(),
-        )
+        seconds(&self.0.report.timing)
     }
+}
+
+/// Total, queued, upstream and overhead.
+pub(crate) fn seconds(timing: &Timing) -> (f64, f64, f64, f64) {
+    (
+        timing.total.as_secs_f64(),
+        timing.queued.as_secs_f64(),
+        timing.upstream.as_secs_f64(),
+        timing.overhead().as_secs_f64(),
+    )
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::AbortHandle;
 
-use crate::error;
+use crate::{error, log};
 
 /// Governing is a few microseconds a call: more threads would only pass calls between caches.
 const MAX_WORKER_THREADS: usize = 4;
@@ -70,7 +70,11 @@ fn start(py: Python<'_>) -> PyResult<&'static Started> {
         .map_err(|cause| error::internal(py, &format!("cannot start the runtime: {cause}")))?;
     let handle = runtime.handle().clone();
     *slot = Some(runtime);
-    Ok(STARTED.get_or_init(|| Started { pid: std::process::id(), handle }))
+    let started = STARTED.get_or_init(|| Started { pid: std::process::id(), handle });
+    // Starting a thread of Python's lets go of the interpreter, which whoever waits for the slot may be holding.
+    drop(slot);
+    log::start(py)?;
+    Ok(started)
 }
 
 /// The handle, if calls are taken.

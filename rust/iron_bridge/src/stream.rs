@@ -246,14 +246,14 @@ impl Stream {
         let source = self.0.get(port.py())?;
         let (slot, queue) = port.get().reserve();
         port.get().expect(slot, future, None);
-        source.buffer.wait(Delivery::to_slot(queue, slot, source.request_id), for_opening);
+        source.buffer.wait(Delivery::to_slot(queue, slot, Some(source.request_id)), for_opening);
         Ok(slot)
     }
 
     /// Wait for the next change.
     fn wait_blocking(&self, py: Python<'_>, for_opening: bool) -> PyResult<()> {
         let source = self.0.get(py)?;
-        let (delivery, receiver) = Delivery::to_thread(source.request_id);
+        let (delivery, receiver) = Delivery::to_thread(Some(source.request_id));
         source.buffer.wait(delivery, for_opening);
         receiver.wait(py, || source.close())?;
         Ok(())

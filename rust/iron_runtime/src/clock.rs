@@ -17,9 +17,9 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Now, as calendars have it: for HTTP dates, and for the windows of budgets.
+/// Now, as calendars have it: for HTTP dates, for the windows of budgets, and to say when something happened.
 #[expect(clippy::disallowed_methods, reason = "this is where time is read")]
-pub(crate) fn calendar_now() -> SystemTime {
+pub fn calendar_now() -> SystemTime {
     SystemTime::now()
 }
 

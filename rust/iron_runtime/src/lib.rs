@@ -25,6 +25,7 @@ pub use call::{
     Settlement, Text, Timing, Usage,
 };
 pub use client::Client;
+pub use clock::calendar_now;
 pub use error::{BudgetExceeded, Cause, Error, TimeoutPhase};
 pub use event::{Event, EventReader, Events, Happened, Operation, Told};
 pub use json::Json;
