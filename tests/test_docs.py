@@ -239,6 +239,7 @@ def anchors(page: Path) -> set[str]:
     [
         ("### `[budget]`", ["budget"]),
         ("### `[limits]`", ["limits"]),
+        ('### `[limits.models."provider/model"]`', ["limits", "models", "x/y"]),
         ("### `[timeouts]`", ["timeouts"]),
         ("### `[retry]`", ["retry"]),
         ("### `[breaker]`", ["breaker"]),

@@ -1,199 +1,219 @@
-//! Rate limits: how many requests, tokens and calls at once a client admits.
+//! Limits of our own: how many requests and tokens a minute, and how many requests at once.
+//!
+//! There is one for the whole client, and there may be some for a model, a provider, an upstream and for the calls within
+//! a budget of some name. A call is counted once by the limits of the client and of its budgets; each of its attempts is
+//! counted by those of the upstream that is asked. Whoever waits holds nothing: a rate is passed before a place is taken,
+//! and places are taken in all scopes at once.
 
+mod places;
+mod rate;
+
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::time::Duration;
 
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
-
+pub(crate) use self::places::Slot;
+use self::places::{Places, ScopeId};
+use self::rate::Rate;
 use crate::Error;
-use crate::clock::{Instant, RateClock, RateInstant, now};
-use crate::config::{LimitSettings, OnLimit};
+use crate::budget::Budget;
+use crate::clock::{Instant, now};
+use crate::config::{LimitSettings, OnLimit, ScopeSettings, Target};
 
 /// The limits of one client.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    concurrency: Option<Arc<Semaphore>>,
-    requests: Option<Gate>,
-    tokens: Option<Gate>,
     on_limit: OnLimit,
+    places: Places,
+    client: Scope,
+    budgets: HashMap<String, Scope>,
+    providers: HashMap<String, Scope>,
+    models: HashMap<String, Scope>,
+    upstreams: HashMap<String, Scope>,
 }
 
-/// A call's place among those in flight, given up on drop.
+/// What limits the same calls.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    _permit: Option<OwnedSemaphorePermit>,
+struct Scope {
+    requests: Option<Rate>,
+    tokens: Option<Rate>,
+    places: Option<ScopeId>,
 }
 
-/// One limit per minute, passed in order of arrival.
+/// A limit has no room.
 #[derive(Debug)]
-struct Gate {
-    key: &'static str,
-    limiter: RateLimiter<NotKeyed, InMemoryState, RateClock, NoOpMiddleware<RateInstant>>,
-    per_minute: NonZeroU32,
-    /// `governor` lets whoever asks at the right moment pass; whoever holds this lock is the one that asks.
-    turn: Mutex<()>,
+pub(crate) struct Full {
+    message: String,
+    /// When it has, where that is known.
+    ready: Option<Instant>,
+    /// It is of the upstream, its model or its provider: another upstream may have room.
+    pub(crate) own: bool,
 }
 
 impl Limits {
     pub(crate) fn new(settings: &LimitSettings) -> Self {
-        let gate =
-            |key, per_minute: Option<u32>| per_minute.and_then(NonZeroU32::new).map(|n| Gate::new(key, n));
+        let places = Places::default();
+        let scopes = |table: &str, scopes: &BTreeMap<String, ScopeSettings>| {
+            let scope = |(name, settings): (&String, &ScopeSettings)| {
+                (name.clone(), Scope::new(&format!("limits.{table}.{name:?}"), settings, &places))
+            };
+            scopes.iter().map(scope).collect()
+        };
         Self {
-            concurrency: settings.concurrency.map(|most| Arc::new(Semaphore::new(most as usize))),
-            requests: gate("limits.requests_per_minute", settings.requests_per_minute),
-            tokens: gate("limits.tokens_per_minute", settings.tokens_per_minute),
             on_limit: settings.on_limit,
+            client: Scope::new("limits", &settings.client(), &places),
+            budgets: scopes("budgets", &settings.budgets),
+            providers: scopes("providers", &settings.providers),
+            models: scopes("models", &settings.models),
+            upstreams: scopes("upstreams", &settings.upstreams),
+            places,
         }
     }
 
-    /// Admit one call of `tokens`, waiting in order up to `deadline` where that is configured.
+    /// Whether [`Limits::admit`] counts anything.
+    pub(crate) fn count_calls(&self) -> bool {
+        self.client.counts() || !self.budgets.is_empty()
+    }
+
+    /// Count a call of `tokens` that is made within `budgets`, once there is room for it.
     ///
     /// # Errors
     /// [`Error::RateLimited`] if it would have to wait past the deadline, or at all with `on_limit = "fail"`.
     ///
     /// # Cancel safety
-    /// Dropping the future gives up the place in every queue; what a gate has already let pass stays counted.
-    pub(crate) async fn admit(&self, tokens: u64, deadline: Instant) -> Result<Slot, Error> {
-        let permit = self.slot(deadline).await?;
-        if let Some(gate) = &self.requests {
-            gate.pass(1, self.on_limit, deadline).await?;
+    /// Dropping the future gives up the place in every line; what a rate has already let pass stays counted.
+    pub(crate) async fn admit(
+        &self,
+        budgets: &[Budget],
+        tokens: u64,
+        deadline: Instant,
+    ) -> Result<(), Error> {
+        // The narrow before the wide: what waits in a narrow one has not used up a share of the wide one.
+        for scope in self.within(budgets).into_iter().chain([&self.client]) {
+            scope
+                .pass(tokens, self.on_limit == OnLimit::Wait, deadline)
+                .await
+                .map_err(|full| self.refusal(&full))?;
         }
-        if let Some(gate) = &self.tokens {
-            gate.pass(tokens, self.on_limit, deadline).await?;
-        }
-        Ok(Slot { _permit: permit })
+        Ok(())
     }
 
-    async fn slot(&self, deadline: Instant) -> Result<Option<OwnedSemaphorePermit>, Error> {
-        let Some(semaphore) = &self.concurrency else { return Ok(None) };
-        if let Ok(permit) = semaphore.clone().try_acquire_owned() {
-            return Ok(Some(permit));
+    /// Count an attempt of `tokens` at `target`, once there is room for it; without `wait`, only if there is now.
+    ///
+    /// # Cancel safety
+    /// As [`Limits::admit`].
+    pub(crate) async fn attempt(
+        &self,
+        target: &Target,
+        tokens: u64,
+        wait: bool,
+        deadline: Instant,
+    ) -> Result<(), Full> {
+        let wait = wait && self.on_limit == OnLimit::Wait;
+        let scopes = self.of(target);
+        if !wait && let Some(full) = scopes.iter().flatten().find_map(|scope| scope.full()) {
+            // Seen before anything is counted: a full one does not use up the shares of the others.
+            return Err(Full { own: true, ..full });
         }
-        if self.on_limit == OnLimit::Fail {
-            return Err(limited("limits.concurrency", "is reached and on_limit is \"fail\"", None));
+        for scope in scopes.into_iter().flatten() {
+            scope.pass(tokens, wait, deadline).await.map_err(|full| Full { own: true, ..full })?;
         }
-        match tokio::time::timeout_at(deadline, semaphore.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Some(permit)),
-            Ok(Err(_)) => Err(Error::Closed),
-            Err(_) => Err(limited("limits.concurrency", "left no place before the call's deadline", None)),
+        Ok(())
+    }
+
+    /// A place among the requests in flight at `target` within `budgets`; without `wait`, only if the limits of the
+    /// upstream have one now.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the line and holds nothing.
+    pub(crate) async fn place(
+        &self,
+        target: &Target,
+        budgets: &[Budget],
+        wait: bool,
+        deadline: Instant,
+    ) -> Result<Slot, Full> {
+        let mut scopes: Vec<_> =
+            self.of(target).into_iter().flatten().filter_map(|scope| scope.places).collect();
+        let patient = self.on_limit == OnLimit::Wait;
+        if !(wait && patient)
+            && let Some(full) = self.places.full(&scopes)
+        {
+            return Err(Full { own: true, ..full });
         }
+        scopes
+            .extend(self.within(budgets).into_iter().chain([&self.client]).filter_map(|scope| scope.places));
+        if patient { self.places.take(scopes, deadline).await } else { self.places.take_now(scopes) }
+    }
+
+    /// What a limit's refusal is to the caller.
+    pub(crate) fn refusal(&self, full: &Full) -> Error {
+        let why = if self.on_limit == OnLimit::Fail { " and on_limit is \"fail\"" } else { "" };
+        Error::RateLimited {
+            message: format!("{}{why}", full.message),
+            retry_after: full.ready.map(|ready| ready.saturating_duration_since(now())),
+            upstream: None,
+            out_of_quota: false,
+        }
+    }
+
+    fn of(&self, target: &Target) -> [Option<&Scope>; 3] {
+        [
+            self.upstreams.get(&*target.name),
+            self.models.get(&*target.name),
+            self.providers.get(target.provider()),
+        ]
+    }
+
+    /// The limits of the budgets, each once.
+    fn within(&self, budgets: &[Budget]) -> Vec<&Scope> {
+        if self.budgets.is_empty() {
+            return Vec::new();
+        }
+        let mut names: Vec<_> = budgets.iter().map(|budget| budget.snapshot().name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.iter().filter_map(|name| self.budgets.get(&**name)).collect()
     }
 }
 
-impl Gate {
-    fn new(key: &'static str, per_minute: NonZeroU32) -> Self {
-        let limiter = RateLimiter::direct_with_clock(Quota::per_minute(per_minute), RateClock);
-        Self { key, limiter, per_minute, turn: Mutex::new(()) }
+impl Full {
+    /// When to ask again.
+    pub(crate) fn ready(&self) -> Instant {
+        self.ready.unwrap_or_else(now)
+    }
+}
+
+impl Scope {
+    fn new(key: &str, settings: &ScopeSettings, places: &Places) -> Self {
+        let rate = |name, per_minute: Option<u32>| {
+            per_minute.and_then(NonZeroU32::new).map(|most| Rate::new(format!("{key}.{name}"), most))
+        };
+        Self {
+            requests: rate("requests_per_minute", settings.requests_per_minute),
+            tokens: rate("tokens_per_minute", settings.tokens_per_minute),
+            places: settings.concurrency.map(|most| places.add(format!("{key}.concurrency"), most)),
+        }
     }
 
-    async fn pass(&self, cells: u64, on_limit: OnLimit, deadline: Instant) -> Result<(), Error> {
-        // A call larger than a whole minute passes when the minute is all its own.
-        let Some(cells) =
-            NonZeroU32::new(u32::try_from(cells).unwrap_or(u32::MAX).min(self.per_minute.get()))
-        else {
-            return Ok(());
-        };
-        let turn = match self.turn.try_lock() {
-            Ok(turn) => turn,
-            Err(_) if on_limit == OnLimit::Fail => {
-                return Err(limited(self.key, "is reached and on_limit is \"fail\"", None));
+    fn counts(&self) -> bool {
+        self.requests.is_some() || self.tokens.is_some()
+    }
+
+    fn full(&self) -> Option<Full> {
+        self.requests.iter().chain(&self.tokens).find_map(Rate::full)
+    }
+
+    async fn pass(&self, tokens: u64, wait: bool, deadline: Instant) -> Result<(), Full> {
+        for (rate, cells) in [(&self.requests, 1), (&self.tokens, tokens)] {
+            match rate {
+                Some(rate) if wait => rate.pass(cells, deadline).await?,
+                Some(rate) => rate.pass_now(cells)?,
+                None => {}
             }
-            Err(_) => tokio::time::timeout_at(deadline, self.turn.lock())
-                .await
-                .map_err(|_| limited(self.key, "left no room before the call's deadline", None))?,
-        };
-        while let Ok(Err(not_until)) = self.limiter.check_n(cells) {
-            let wait = not_until.wait_time_from(governor::clock::Clock::now(&RateClock));
-            if on_limit == OnLimit::Fail {
-                return Err(limited(self.key, "is reached and on_limit is \"fail\"", Some(wait)));
-            }
-            let ready = now() + wait;
-            if ready > deadline {
-                return Err(limited(self.key, "leaves no room before the call's deadline", Some(wait)));
-            }
-            tokio::time::sleep_until(ready).await;
         }
-        drop(turn);
         Ok(())
     }
 }
 
-fn limited(key: &str, why: &str, retry_after: Option<Duration>) -> Error {
-    Error::RateLimited { message: format!("{key} {why}"), retry_after, upstream: None, out_of_quota: false }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn limits(settings: &LimitSettings) -> Limits {
-        Limits::new(settings)
-    }
-
-    fn deadline(seconds: u64) -> Instant {
-        now() + Duration::from_secs(seconds)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn requests_wait_for_their_share_of_the_minute() {
-        let limits = limits(&LimitSettings { requests_per_minute: Some(2), ..LimitSettings::default() });
-        let start = now();
-        for _ in 0..3 {
-            limits.admit(0, deadline(60)).await.unwrap();
-        }
-        assert!(start.elapsed() >= Duration::from_secs(30), "{:?}", start.elapsed());
-        assert!(start.elapsed() < Duration::from_secs(31), "{:?}", start.elapsed());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waiters_pass_in_order_of_arrival() {
-        let limits =
-            Arc::new(limits(&LimitSettings { tokens_per_minute: Some(60), ..LimitSettings::default() }));
-        limits.admit(60, deadline(1)).await.unwrap();
-        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let waiter = |name: usize, tokens| {
-            let (limits, order) = (limits.clone(), order.clone());
-            async move {
-                limits.admit(tokens, deadline(300)).await.unwrap();
-                order.lock().unwrap().push(name);
-            }
-        };
-        tokio::join!(waiter(0, 50), waiter(1, 1), waiter(2, 30));
-        assert_eq!(*order.lock().unwrap(), [0, 1, 2]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_wait_past_the_deadline_is_refused_at_once_and_says_when() {
-        let limits = limits(&LimitSettings { requests_per_minute: Some(1), ..LimitSettings::default() });
-        limits.admit(0, deadline(1)).await.unwrap();
-        let start = now();
-        let error = limits.admit(0, deadline(10)).await.unwrap_err();
-        assert!(
-            matches!(error, Error::RateLimited { retry_after: Some(wait), .. } if wait > Duration::from_secs(59))
-        );
-        assert_eq!(start.elapsed(), Duration::ZERO);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slot_is_given_up_on_drop_and_by_a_dropped_waiter() {
-        let limits = limits(&LimitSettings { concurrency: Some(1), ..LimitSettings::default() });
-        let slot = limits.admit(0, deadline(1)).await.unwrap();
-        let error = limits.admit(0, deadline(1)).await.unwrap_err();
-        assert!(error.to_string().contains("limits.concurrency"), "{error}");
-        drop(slot);
-        limits.admit(0, deadline(1)).await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn fail_does_not_wait() {
-        let settings =
-            LimitSettings { concurrency: Some(1), on_limit: OnLimit::Fail, ..LimitSettings::default() };
-        let limits = limits(&settings);
-        let _slot = limits.admit(0, deadline(1)).await.unwrap();
-        assert!(limits.admit(0, deadline(1)).await.is_err());
-    }
-}
+mod tests;

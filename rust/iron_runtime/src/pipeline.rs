@@ -1,6 +1,6 @@
 //! The order of a governed call, straight-line: admit, reserve, send, decode, settle.
 //!
-//! Whatever a call holds (its slot, its reservation, its place among those in flight) is a guard: dropping the future
+//! Whatever a call holds (its reservation, its places among those in flight) is a guard: dropping the future
 //! at any await gives all of it up, exactly once. A reservation is made for each attempt, at the price of the upstream
 //! that is asked, because each attempt that may be billed is settled by itself.
 
@@ -27,7 +27,7 @@ use crate::budget::{Budget, Ledger};
 use crate::call::{CallContext, CallReport, ChatRequest, EmbedRequest, Reply, Settlement, Timing, Usage};
 use crate::clock::{Instant, now};
 use crate::config::Config;
-use crate::limit::{Limits, Slot};
+use crate::limit::Limits;
 use crate::route::Route;
 use crate::stream::ChatStream;
 use crate::upstream::{Http, Pool};
@@ -93,8 +93,8 @@ pub(crate) async fn stream(
     let asked = Asked::Chat { request: &request, stream: true };
     let mut call = Call::begin(engine, context, asked)?;
     match call.govern(asked).await {
-        Ok((slot, Answer::Begun(open))) => Ok(ChatStream::new(call, slot, *open, &request)),
-        Ok((_, Answer::Whole { .. })) => Err(call.watch.failed(unexpected())),
+        Ok(Answer::Begun(open)) => Ok(ChatStream::new(call, *open, &request)),
+        Ok(Answer::Whole { .. }) => Err(call.watch.failed(unexpected())),
         Err(error) => Err(call.watch.failed(error)),
     }
 }
@@ -149,23 +149,22 @@ impl Call {
     }
 
     /// Every stage up to an upstream's answer.
-    async fn govern(&mut self, asked: Asked<'_>) -> Result<(Slot, Answer), Error> {
+    async fn govern(&mut self, asked: Asked<'_>) -> Result<Answer, Error> {
         asked.check()?;
         let route = self.route(asked.model())?;
-        let slot = self.admit(&route, asked).await?;
-        let answer = self.answer(&route, asked).await?;
-        Ok((slot, answer))
+        self.admit(&route, asked).await?;
+        self.answer(&route, asked).await
     }
 
     /// The reply of a call that is no stream.
-    fn whole(&mut self, governed: Result<(Slot, Answer), Error>) -> Result<Reply, Error> {
+    fn whole(&mut self, governed: Result<Answer, Error>) -> Result<Reply, Error> {
         match governed {
-            Ok((_, Answer::Whole { body, usage, upstream })) => {
+            Ok(Answer::Whole { body, usage, upstream }) => {
                 let report = self.report(usage, upstream);
                 self.watch.answered(&report);
                 Ok(Reply { report, body })
             }
-            Ok((_, Answer::Begun(_))) => Err(self.watch.failed(unexpected())),
+            Ok(Answer::Begun(_)) => Err(self.watch.failed(unexpected())),
             Err(error) => Err(self.watch.failed(error)),
         }
     }

@@ -5,20 +5,18 @@ use iron_protocol::RequestId;
 
 use crate::Error;
 use crate::call::{ChatRequest, Chunk, Reply, Usage};
-use crate::limit::Slot;
 use crate::pipeline::{Call, Open};
 use crate::provider::Reading;
 use crate::upstream::{EventDecoder, EventFault, Exchange, Failure, Verdict, verdict};
 
 /// A chat completion on its way in.
 ///
-/// It holds the call's slot and reservation. Dropped before its end it is settled: with the usage if that has come, by
+/// It holds the call's places among those in flight, and its reservation, until its end, so that the next call need not
+/// wait for the reader. Dropped before its end it is settled: with the usage if that has come, by
 /// count if every choice has ended, and otherwise at the whole reservation, because what the provider goes on to
 /// generate before it notices is unknown.
 pub struct ChatStream {
     call: Call,
-    /// Given up when the stream ends, so that the next call need not wait for the reader.
-    slot: Option<Slot>,
     open: Option<Open>,
     /// What is left of a complete reply: the end of its body.
     ending: Option<Exchange>,
@@ -40,10 +38,9 @@ enum State {
 }
 
 impl ChatStream {
-    pub(crate) fn new(call: Call, slot: Slot, open: Open, request: &ChatRequest) -> Self {
+    pub(crate) fn new(call: Call, open: Open, request: &ChatRequest) -> Self {
         Self {
             call,
-            slot: Some(slot),
             upstream: open.target.name.clone(),
             reading: Reading::new(open.target.provider.format, request),
             open: Some(open),
@@ -171,7 +168,6 @@ impl ChatStream {
     fn end(&mut self, state: State, verdict: Verdict) {
         self.state = state;
         self.settle(verdict);
-        self.slot = None;
     }
 
     /// Settle once.

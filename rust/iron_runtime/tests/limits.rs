@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use iron_protocol::NanoUsd;
+use iron_runtime::budget::Budget;
 use iron_runtime::{CallContext, Error};
-use iron_simulator::{Millis, Reply, Rule};
-use serde_json::json;
+use iron_simulator::{At, Fault, Millis, Reply, Rule, Simulator, StallFault};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::rig::{AROUND, LONG, Rig, ask, soon, within};
+use crate::rig::{AROUND, LONG, Rig, ask, nanos, simulator, soon, until, within};
 
 fn slow() -> Rule {
     Rule { latency_ms: Some(Millis::Between(1.0, 10.0)), ..Reply::tokens(3).into() }
@@ -107,4 +109,103 @@ async fn a_call_refused_by_one_limit_keeps_nothing_of_another() {
         }
         assert_eq!(budget.snapshot().held, NanoUsd::ZERO);
     }
+}
+
+/// A call to `model`, within a budget of that name if there is one.
+async fn call(rig: &Rig, model: &str, budget: Option<&str>) -> Result<(), Error> {
+    let budget = budget.map(|name| Budget::new(&rig.ledger, name, nanos(1_000_000_000)));
+    let mut request = ask("x", 5);
+    request.model = model.into();
+    soon(rig.client.chat(request, within(budget))).await.map(drop)
+}
+
+/// Two providers, each with a simulator of its own, and a route over both.
+async fn two(first: Vec<Rule>, second: Vec<Rule>, limits: Value) -> (Rig, Simulator) {
+    let other = simulator(second).await;
+    let changes = json!({
+        "providers": {"other": {"base_url": other.url()}},
+        "models": {"fast": {"upstreams": ["sim/m", "other/m"]}},
+        "breaker": {"enabled": false},
+        "limits": limits,
+    });
+    (Rig::with(first, changes).await, other)
+}
+
+#[tokio::test]
+async fn a_provider_a_model_and_an_upstream_have_limits_of_their_own() {
+    for table in ["providers", "models", "upstreams"] {
+        let name = if table == "providers" { "sim" } else { "sim/m" };
+        let (rig, other) = two(vec![slow()], vec![slow()], json!({table: {name: {"concurrency": 2}}})).await;
+        let calls = (0..20).map(|nth| call(&rig, if nth % 2 == 0 { "sim/m" } else { "other/m" }, None));
+        for outcome in soon(join_all(calls)).await {
+            outcome.unwrap();
+        }
+        assert_eq!(rig.stats().await.max_in_progress, 2, "{table}");
+        assert!(other.stats().max_in_progress > 2, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn calls_within_a_budget_of_a_name_share_its_limit() {
+    let limits = json!({"budgets": {"research": {"requests_per_minute": 3}}, "on_limit": "fail"});
+    let rig = Rig::with(vec![slow()], json!({"limits": limits})).await;
+    for (budget, served) in [(Some("research"), 3), (Some("other"), 10), (None, 10)] {
+        let outcomes = soon(join_all((0..10).map(|_| call(&rig, "sim/m", budget)))).await;
+        assert_eq!(outcomes.iter().flatten().count(), served, "{budget:?}");
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            assert!(error.to_string().contains("limits.budgets.\"research\".requests_per_minute"), "{error}");
+        }
+    }
+    assert_eq!(rig.stats().await.requests, 23);
+}
+
+#[tokio::test]
+async fn each_attempt_counts_at_its_upstream_and_the_call_once_for_the_client() {
+    let limits = json!({
+        "requests_per_minute": 2, "on_limit": "fail",
+        "models": {"sim/m": {"requests_per_minute": 4}, "other/m": {"requests_per_minute": 1}},
+    });
+    let failing = vec![Fault::status(503).into()];
+    let (rig, other) = two(failing, vec![slow()], limits).await;
+    // Three attempts at the first, one at the second; then one at the first, and the second has no room.
+    call(&rig, "fast", None).await.unwrap();
+    let error = call(&rig, "fast", None).await.unwrap_err();
+    let Error::NoUpstream { failures, .. } = &error else { panic!("{error}") };
+    assert!(matches!(failures[0], Error::UpstreamStatus { status: 503, .. }), "{error}");
+    assert!(failures[1].to_string().contains("limits.models.\"other/m\".requests_per_minute"), "{error}");
+    assert_eq!((rig.stats().await.requests, other.stats().requests), (4, 1));
+    let error = call(&rig, "fast", None).await.unwrap_err();
+    assert!(error.to_string().starts_with("limits.requests_per_minute is reached"), "{error}");
+}
+
+#[tokio::test]
+async fn an_upstream_without_room_is_not_waited_for_while_another_has_some() {
+    let stalled = Rule::from(Fault::Stall(StallFault { at: At::BeforeHeaders, ms: None }));
+    let limits = json!({"models": {"sim/m": {"concurrency": 1}}});
+    let (rig, other) = two(vec![stalled], vec![slow()], limits).await;
+    let mut holding = Box::pin(call(&rig, "sim/m", None));
+    until(|| (&mut holding).now_or_never().is_none() && rig.simulator.stats().requests == 1).await;
+    for outcome in soon(join_all((0..10).map(|_| call(&rig, "fast", None)))).await {
+        outcome.unwrap();
+    }
+    assert_eq!((rig.simulator.stats().requests, other.stats().requests), (1, 10));
+}
+
+#[tokio::test]
+async fn a_line_for_one_provider_keeps_no_place_from_another() {
+    let stalled = Rule::from(Fault::Stall(StallFault { at: At::BeforeHeaders, ms: None }));
+    let limits = json!({"concurrency": 2, "providers": {"sim": {"concurrency": 1}}});
+    let (rig, other) = two(vec![stalled], vec![slow()], limits).await;
+    let mut line: Vec<_> = (0..8).map(|_| Box::pin(call(&rig, "sim/m", None))).collect();
+    until(|| {
+        assert!(line.iter_mut().all(|call| call.now_or_never().is_none()));
+        rig.simulator.stats().requests == 1
+    })
+    .await;
+    for _ in 0..3 {
+        call(&rig, "other/m", None).await.unwrap();
+    }
+    drop(line);
+    assert_eq!((rig.stats().await.requests, other.stats().requests), (1, 3));
+    assert_eq!(rig.client.in_flight(), 0);
 }

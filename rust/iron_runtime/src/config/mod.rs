@@ -2,6 +2,7 @@
 
 mod environment;
 mod find;
+mod limit;
 mod load;
 mod nearest;
 mod origin;
@@ -23,6 +24,7 @@ use iron_protocol::NanoUsd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use limit::{LimitSettings, OnLimit, ScopeSettings};
 pub use load::Sources;
 pub(crate) use nearest::unknown;
 pub use origin::Origin;
@@ -89,34 +91,6 @@ pub enum Unpriced {
     Refuse,
     /// Let it pass and count it as free.
     Allow,
-}
-
-/// `[limits]`. Absent means unlimited.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitSettings {
-    /// Requests admitted each minute.
-    #[schemars(range(min = 1))]
-    pub requests_per_minute: Option<u32>,
-    /// Tokens admitted each minute: the request's text at four bytes a token, and its `max_tokens`.
-    #[schemars(range(min = 1))]
-    pub tokens_per_minute: Option<u32>,
-    /// Calls in flight at once.
-    #[schemars(range(min = 1))]
-    pub concurrency: Option<u32>,
-    /// What a call does at a limit.
-    pub on_limit: OnLimit,
-}
-
-/// What a call does at a rate limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnLimit {
-    /// Wait in order, up to the call's deadline.
-    #[default]
-    Wait,
-    /// Fail at once.
-    Fail,
 }
 
 /// `[timeouts]`, all in milliseconds.

@@ -92,6 +92,13 @@ pub(crate) struct Target {
     pub(crate) price: Option<Arc<ModelPrice>>,
 }
 
+impl Target {
+    /// The provider's name.
+    pub(crate) fn provider(&self) -> &str {
+        self.name.split_once('/').map_or(&self.name, |(provider, _)| provider)
+    }
+}
+
 impl Config {
     /// Read settings and check them.
     ///
@@ -127,17 +134,10 @@ impl Config {
             return Err(Error::config("budget.limit_usd is negative: a limit is zero or more US dollars"));
         }
         positive("budget.min_output_tokens", u64::from(settings.budget.min_output_tokens))?;
-        let limits = [
-            ("limits.requests_per_minute", settings.limits.requests_per_minute),
-            ("limits.tokens_per_minute", settings.limits.tokens_per_minute),
-            ("limits.concurrency", settings.limits.concurrency),
-        ];
-        for (key, limit) in limits {
-            positive(key, u64::from(limit.unwrap_or(1)))?;
-        }
         let timeouts = timeouts(&settings)?;
         let (retry, breaker) = (settings.retry.policy()?, settings.breaker.policy()?);
         let providers = providers(settings.providers, environment)?;
+        settings.limits.check(&providers.keys().map(String::as_str))?;
         let catalog = Catalog::with_prices(&settings.prices)?;
         let routes = RouteTable::new(
             providers,
@@ -294,6 +294,12 @@ mod tests {
         for (json, expected) in [
             (r#"{"budget": {"limit_usd": "-1"}}"#, "budget.limit_usd is negative"),
             (r#"{"limits": {"concurrency": 0}}"#, "limits.concurrency is 0"),
+            (
+                r#"{"limits": {"models": {"openai/x": {"tokens_per_minute": 0}}}}"#,
+                "limits.models.\"openai/x\".tokens_per_minute is 0",
+            ),
+            (r#"{"limits": {"models": {"x": {}}}}"#, "limits.models.\"x\": write the name as"),
+            (r#"{"limits": {"providers": {"opnai": {}}}}"#, "did you mean \"openai\"?"),
             (r#"{"timeouts": {"idle_ms": 0}}"#, "timeouts.idle_ms is 0"),
             (r#"{"retry": {"initial_ms": 9, "max_ms": 8}}"#, "retry.initial_ms is larger"),
             (r#"{"retry": {"budget_percent": 101}}"#, "retry.budget_percent is 101"),

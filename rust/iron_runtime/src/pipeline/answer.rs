@@ -8,19 +8,22 @@ use super::attempt::Answer;
 use crate::Error;
 use crate::clock::now;
 use crate::config::Target;
-use crate::limit::Slot;
 use crate::route::{Route, Stop, Trip};
 use crate::upstream::Retry;
 
 impl Call {
-    /// Rate limits, counted at the first upstream of the route.
-    pub(super) async fn admit(&mut self, route: &Route, asked: Asked<'_>) -> Result<Slot, Error> {
+    /// The rates of the client and of the call's budgets; tokens are counted as the first upstream would.
+    pub(super) async fn admit(&mut self, route: &Route, asked: Asked<'_>) -> Result<(), Error> {
+        let engine = self.engine.clone();
+        if !engine.limits.count_calls() {
+            return Ok(());
+        }
         let tokens = match route.targets().first() {
-            Some(target) => asked.rate_tokens(target, self.engine.config.min_output_tokens)?,
+            Some(target) => asked.plan(target, engine.config.min_output_tokens)?.rate_tokens(),
             None => 0,
         };
-        let engine = self.engine.clone();
-        self.queue(engine.limits.admit(tokens, self.deadline)).await
+        let budgets = self.chain.clone();
+        self.queue(engine.limits.admit(&budgets, tokens, self.deadline)).await
     }
 
     /// Ask the upstreams of the route, one after another, until one answers.

@@ -33,6 +33,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// What counts against a limit of tokens.
+    pub(super) fn rate_tokens(&self) -> u64 {
+        self.chat.map_or(self.bound.input_tokens / 4, |chat| chat.rate_tokens())
+    }
+
     pub(super) fn lowered(&self, granted: NanoUsd) -> Option<u64> {
         // With no budget in the chain everything asked is granted, and nothing is lowered.
         if granted >= self.ask.most { None } else { self.chat?.lowered(granted) }
@@ -96,11 +101,6 @@ impl Asked<'_> {
         // A bound on the input is never above the context of its model: the longest has the truest.
         let input = bounds.map(|plan| plan.bound.input_tokens).max().unwrap_or(0);
         input / 4 + u64::from(request.max_tokens.unwrap_or(0))
-    }
-
-    pub(super) fn rate_tokens(self, target: &Target, least_output: u32) -> Result<u64, Error> {
-        let plan = self.plan(target, least_output)?;
-        Ok(plan.chat.map_or(plan.bound.input_tokens / 4, |chat| chat.rate_tokens()))
     }
 
     pub(super) fn encode(self, target: &Target, plan: &Plan, granted: NanoUsd) -> Bytes {

@@ -46,7 +46,7 @@ impl Call {
         if let Some(message) = &target.provider.missing_key {
             return Err(Failure::elsewhere(Error::config(message.as_str())));
         }
-        let (reservation, mut visit) = self.enter(&stop.upstream, plan.ask, wait).await?;
+        let (reservation, mut visit) = self.enter(stop, plan, wait).await?;
         let body = asked.encode(target, plan, reservation.amount());
         if let Some(tokens) = plan.lowered(reservation.amount()) {
             self.warnings

@@ -8,7 +8,6 @@ use super::Call;
 use super::asked::Asked;
 use super::attempt::Answer;
 use crate::call::{CallContext, ChatRequest, Reply};
-use crate::route::Stop;
 use crate::upstream::Verdict;
 use crate::{Client, Error};
 
@@ -29,14 +28,15 @@ pub async fn governed(
     let mut call = Call::begin(&client.0, context, asked)?;
     asked.check()?;
     let route = call.route(asked.model())?;
-    let slot = call.admit(&route, asked).await?;
+    call.admit(&route, asked).await?;
     let engine = call.engine.clone();
     let mut trip = call.trip(&route, asked);
     let Some(wait) = trip.next() else { return Err(super::unexpected()) };
-    let Stop { target, upstream, .. } = trip.stop();
+    let stop = trip.stop();
+    let target = stop.target;
     let plan = asked.plan(target, engine.config.min_output_tokens)?;
-    upstream.called();
-    let entered = call.enter(upstream, plan.ask, wait).await;
+    stop.upstream.called();
+    let entered = call.enter(stop, &plan, wait).await;
     let (reservation, mut visit) = entered.map_err(|failure| failure.error)?;
     black_box(asked.encode(target, &plan, reservation.amount()));
     visit.accepted();
@@ -44,5 +44,5 @@ pub async fn governed(
     visit.end(Verdict::Well);
     let counted = plan.bound.counted(body.len() as u64);
     let usage = call.settle(reservation, target, &facts, counted);
-    call.whole(Ok((slot, Answer::Whole { body, usage, upstream: target.name.clone() })))
+    call.whole(Ok(Answer::Whole { body, usage, upstream: target.name.clone() }))
 }

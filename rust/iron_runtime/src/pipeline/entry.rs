@@ -1,33 +1,56 @@
-//! The last door before an upstream: its gate, the budgets, its breaker.
+//! The last doors before an upstream: its gate, the limits, the budgets, its breaker.
 
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 
 use super::Call;
+use super::asked::Plan;
 use crate::Error;
 use crate::budget::{Ask, Reservation};
 use crate::clock::now;
+use crate::limit::Full;
+use crate::route::Stop;
 use crate::upstream::{Billing, Failure, Retry, Upstream, Visit};
 
 impl Call {
-    /// Go in once the upstream takes requests and the budgets have room for one; without `wait` only if the upstream
-    /// takes one now.
+    /// Go in once the upstream takes requests, the limits have room and the budgets have money; without `wait` only if
+    /// neither the upstream nor its own limits make it wait.
     pub(super) async fn enter(
         &mut self,
-        upstream: &Arc<Upstream>,
-        ask: Ask,
+        stop: &Stop<'_>,
+        plan: &Plan,
         wait: bool,
     ) -> Result<(Reservation, Visit), Failure> {
+        let (engine, upstream, deadline) = (self.engine.clone(), &stop.upstream, self.deadline);
+        if let Some(refusal) = upstream.refusal() {
+            return Err(Failure::elsewhere(refusal));
+        }
+        self.pass_gate(upstream, wait).await?;
+        let counted = engine.limits.attempt(stop.target, plan.rate_tokens(), wait, deadline);
+        self.queue(counted).await.map_err(|full| self.full(&full, wait))?;
         loop {
-            if let Some(refusal) = upstream.refusal() {
-                return Err(Failure::elsewhere(refusal));
-            }
             self.pass_gate(upstream, wait).await?;
-            let reservation = self.reserve(ask).await?;
-            // While it waited for money the provider may have closed the gate: it holds none while it waits there.
+            let budgets = self.chain.clone();
+            let place = engine.limits.place(stop.target, &budgets, wait, deadline);
+            let slot = self.queue(place).await.map_err(|full| self.full(&full, wait))?;
+            let reservation = self.reserve(plan.ask).await?;
+            // While it waited the provider may have closed the gate: it holds no place and no money while it waits there.
             if upstream.gate.closed().is_none() {
                 // Last, so that no probe's place is taken by a call that waits.
-                return Ok((reservation, upstream.visit().map_err(Failure::elsewhere)?));
+                return Ok((reservation, upstream.visit(slot).map_err(Failure::elsewhere)?));
             }
+        }
+    }
+
+    /// A limit of ours has no room.
+    fn full(&self, full: &Full, wait: bool) -> Failure {
+        let error = self.engine.limits.refusal(full);
+        match (full.own, wait) {
+            (true, false) => Failure::later(error, full.ready()),
+            (true, true) => Failure::elsewhere(error),
+            // No other upstream has more room.
+            (false, _) => Failure::unsent(error),
         }
     }
 
@@ -55,8 +78,12 @@ impl Call {
         }
     }
 
-    /// Wait for `turn`, and count the time.
+    /// Wait for `turn`, and count the time, if there is any.
     pub(super) async fn queue<T>(&mut self, turn: impl Future<Output = T>) -> T {
+        let mut turn = pin!(turn);
+        if let Poll::Ready(came) = poll_fn(|cx| Poll::Ready(turn.as_mut().poll(cx))).await {
+            return came;
+        }
         let (engine, began) = (self.engine.clone(), now());
         let counted = engine.watchers.counters.waiting();
         let came = turn.await;

@@ -12,6 +12,7 @@ use super::visit::Visit;
 use crate::Error;
 use crate::clock::{Instant, now};
 use crate::config::{BreakerPolicy, RetryPolicy};
+use crate::limit::Slot;
 
 /// Upstreams remembered. A client that may call any model could name more; what is known of those is known for one
 /// call alone.
@@ -75,13 +76,13 @@ impl Pool {
 }
 
 impl Upstream {
-    /// Begin a request, if the breaker passes it.
+    /// Begin a request that has a `slot`, if the breaker passes it.
     ///
     /// # Errors
     /// [`Error::BreakerOpen`].
-    pub(crate) fn visit(self: &Arc<Self>) -> Result<Visit, Error> {
+    pub(crate) fn visit(self: &Arc<Self>, slot: Slot) -> Result<Visit, Error> {
         match self.breaker.pass(now) {
-            Ok(pass) => Ok(Visit::new(self.clone(), pass)),
+            Ok(pass) => Ok(Visit::new(self.clone(), pass, slot)),
             Err(until) => Err(self.open(until)),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::breaker::{Pass, Verdict};
 use super::pool::Upstream;
 use crate::clock::{Instant, now};
+use crate::limit::Slot;
 
 /// A request in flight. Dropped without a verdict it says nothing about the upstream, and a probe's place is free.
 #[derive(Debug)]
@@ -14,13 +15,14 @@ pub(crate) struct Visit {
     pass: Pass,
     sent_at: Instant,
     judged: bool,
+    _slot: Slot,
 }
 
 impl Visit {
-    pub(super) fn new(upstream: Arc<Upstream>, pass: Pass) -> Self {
+    pub(super) fn new(upstream: Arc<Upstream>, pass: Pass, slot: Slot) -> Self {
         upstream.tally.requests.fetch_add(1, Relaxed);
         upstream.tally.in_flight.fetch_add(1, Relaxed);
-        Self { upstream, pass, sent_at: now(), judged: false }
+        Self { upstream, pass, sent_at: now(), judged: false, _slot: slot }
     }
 
     /// When the request began.
