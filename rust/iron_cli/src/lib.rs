@@ -4,12 +4,15 @@
 //! its options are handed back to whoever can run them.
 
 mod chat;
+mod check;
 mod demo;
 mod failure;
+mod init;
 mod interrupt;
 mod prompt;
 mod rules;
 mod runtime;
+mod schema;
 mod simulate;
 mod summary;
 mod terminal;
@@ -33,7 +36,10 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Chat(chat::Options),
+    Check(check::Options),
     Demo(DemoOptions),
+    Init(init::Options),
+    Schema(schema::Options),
     Simulate(simulate::Options),
 }
 
@@ -54,6 +60,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
     let done = match Cli::try_parse_from(args) {
         Ok(Cli { command: Command::Demo(options) }) => return Outcome::Demo(options),
         Ok(Cli { command: Command::Chat(options) }) => chat::run(options),
+        Ok(Cli { command: Command::Check(options) }) => check::run(options),
+        Ok(Cli { command: Command::Init(options) }) => init::run(options),
+        Ok(Cli { command: Command::Schema(schema::Options {}) }) => schema::run(),
         Ok(Cli { command: Command::Simulate(options) }) => simulate::run(&options),
         Err(wrong) => Err(Failure::Usage(wrong)),
     };

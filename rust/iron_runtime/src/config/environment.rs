@@ -63,6 +63,13 @@ pub(super) fn settings(environment: &Environment, tree: &Node) -> Result<Node, W
     Ok(settings)
 }
 
+/// The variables that begin like ours and are not.
+pub(super) fn foreign<'a>(environment: &'a Environment, tree: &'a Node) -> impl Iterator<Item = &'a str> {
+    ours(environment)
+        .filter(|(_, words)| Shape::settings().path(words, Some(tree)).is_none())
+        .map(|(name, _)| name)
+}
+
 fn ours(environment: &Environment) -> impl Iterator<Item = (&str, &str)> {
     let named = environment.keys().filter_map(|name| Some((&**name, name.strip_prefix(PREFIX)?)));
     named.filter(|(name, _)| ![CONFIG, PROFILE].contains(name))

@@ -9,17 +9,25 @@ use crate::Error;
 const OURS: &str = "iron.toml";
 const PYPROJECT: &str = "pyproject.toml";
 
+/// A file that was found, and what stands in it.
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) tree: Node,
+}
+
 /// Read a file that was named.
 ///
 /// # Errors
 /// It cannot be read, is not TOML, or is a `pyproject.toml` without `[tool.iron]`.
-pub(super) fn named(path: &Path) -> Result<Node, Error> {
-    let text = text(path)?;
-    if path.file_name().is_some_and(|name| name == PYPROJECT) {
+pub(super) fn named(path: PathBuf) -> Result<Found, Error> {
+    let text = text(&path)?;
+    let tree = if path.file_name().is_some_and(|name| name == PYPROJECT) {
         let missing = || Error::config(format!("{} has no [tool.iron] table", path.display()));
-        return table_of_pyproject(path, &text)?.ok_or_else(missing);
-    }
-    Ok(parse::toml(path, &text)?)
+        table_of_pyproject(&path, &text)?.ok_or_else(missing)?
+    } else {
+        parse::toml(&path, &text)?
+    };
+    Ok(Found { path, tree })
 }
 
 /// Look for `iron.toml`, then for `[tool.iron]` in `pyproject.toml`: in the working directory, and, inside a repository,
@@ -27,11 +35,11 @@ pub(super) fn named(path: &Path) -> Result<Node, Error> {
 ///
 /// # Errors
 /// As [`named`].
-pub(super) fn nearest() -> Result<Option<Node>, Error> {
+pub(super) fn nearest() -> Result<Option<Found>, Error> {
     for directory in directories() {
         let ours = directory.join(OURS);
         if ours.is_file() {
-            return named(&ours).map(Some);
+            return named(ours).map(Some);
         }
         let path = directory.join(PYPROJECT);
         if path.is_file() {
@@ -40,7 +48,7 @@ pub(super) fn nearest() -> Result<Option<Node>, Error> {
             if text.contains("iron")
                 && let Some(tree) = table_of_pyproject(&path, &text)?
             {
-                return Ok(Some(tree));
+                return Ok(Some(Found { path, tree }));
             }
         }
     }

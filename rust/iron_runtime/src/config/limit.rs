@@ -15,22 +15,29 @@ use crate::Error;
 pub struct LimitSettings {
     /// Calls admitted each minute.
     #[schemars(range(min = 1))]
+    #[schemars(example = 500)]
     pub requests_per_minute: Option<u32>,
     /// Tokens admitted each minute: the request's text at four bytes a token, and its `max_tokens`.
     #[schemars(range(min = 1))]
+    #[schemars(example = 200_000)]
     pub tokens_per_minute: Option<u32>,
     /// Requests in flight at once.
     #[schemars(range(min = 1))]
+    #[schemars(example = 64)]
     pub concurrency: Option<u32>,
     /// What a call does at a limit.
     pub on_limit: OnLimit,
     /// The same for a model, by `provider/model`.
+    #[schemars(extend("propertyNames" = { "examples": ["openai/gpt-6-luna"] }))]
     pub models: BTreeMap<String, ScopeSettings>,
     /// The same for a provider, by its name.
+    #[schemars(extend("propertyNames" = { "examples": ["openai"] }))]
     pub providers: BTreeMap<String, ScopeSettings>,
     /// The same for an upstream, by its name in `reply.upstream`.
+    #[schemars(extend("propertyNames" = { "examples": ["openai/gpt-6-luna"] }))]
     pub upstreams: BTreeMap<String, ScopeSettings>,
     /// The same for all calls within budgets of that name.
+    #[schemars(extend("propertyNames" = { "examples": ["research"] }))]
     pub budgets: BTreeMap<String, ScopeSettings>,
 }
 
@@ -40,12 +47,15 @@ pub struct LimitSettings {
 pub struct ScopeSettings {
     /// Requests each minute.
     #[schemars(range(min = 1))]
+    #[schemars(example = 500)]
     pub requests_per_minute: Option<u32>,
     /// Tokens each minute.
     #[schemars(range(min = 1))]
+    #[schemars(example = 200_000)]
     pub tokens_per_minute: Option<u32>,
     /// Requests in flight at once.
     #[schemars(range(min = 1))]
+    #[schemars(example = 64)]
     pub concurrency: Option<u32>,
 }
 

@@ -1,9 +1,9 @@
 //! Settings from file, environment and arguments, later ones above earlier ones.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::environment::{self, Environment};
-use super::find;
+use super::find::{self, Found};
 use super::origin::Origin;
 use super::profile::{self, Choice, Document};
 use super::tree::Node;
@@ -31,7 +31,11 @@ pub struct Sources {
 pub(super) struct Loaded {
     pub(super) settings: Settings,
     pub(super) environment: Environment,
-    tree: Node,
+    pub(super) tree: Node,
+    /// The file that was read.
+    pub(super) file: Option<PathBuf>,
+    /// The profile in force.
+    pub(super) profile: Option<String>,
 }
 
 impl Sources {
@@ -42,21 +46,24 @@ impl Sources {
         self.merge(environment, found)
     }
 
-    fn find(&self, environment: &Environment) -> Result<Option<Node>, Error> {
+    fn find(&self, environment: &Environment) -> Result<Option<Found>, Error> {
         if let Some(file) = &self.file {
-            return find::named(file).map(Some);
+            return find::named(file.clone()).map(Some);
         }
         if !self.discover {
             return Ok(None);
         }
         let Some(path) = environment::get(environment, environment::CONFIG)? else { return find::nearest() };
         let named = |error| Error::config(format!("environment variable {}: {error}", environment::CONFIG));
-        find::named(Path::new(path)).map(Some).map_err(named)
+        find::named(path.into()).map(Some).map_err(named)
     }
 
-    pub(super) fn merge(&self, environment: Environment, found: Option<Node>) -> Result<Loaded, Error> {
+    pub(super) fn merge(&self, environment: Environment, found: Option<Found>) -> Result<Loaded, Error> {
         let choice = self.choice(&environment)?;
-        let file = found.map(Document::new).transpose()?;
+        let (path, file) = match found {
+            Some(Found { path, tree }) => (Some(path), Some(Document::new(tree)?)),
+            None => (None, None),
+        };
         let mapping = self.overrides.as_ref().map(|json| parse::json(&Origin::Mapping, json)).transpose()?;
         let mapping = mapping.map(Document::new).transpose()?;
         if let Some(choice) = &choice {
@@ -74,7 +81,8 @@ impl Sources {
         for (name, json) in &self.arguments {
             tree.overlay(parse::json(&Origin::Argument(name.as_str().into()), json)?)?;
         }
-        Ok(Loaded { settings: read::read(&tree)?, environment, tree })
+        let profile = choice.map(|choice| choice.name);
+        Ok(Loaded { settings: read::read(&tree)?, environment, tree, file: path, profile })
     }
 
     /// The profile that is asked for.

@@ -2,6 +2,7 @@
 
 mod environment;
 mod find;
+mod inspect;
 mod limit;
 mod load;
 mod nearest;
@@ -14,6 +15,7 @@ mod route;
 mod schema;
 mod secret;
 mod shape;
+mod template;
 mod tree;
 mod validate;
 mod wrong;
@@ -24,6 +26,7 @@ use iron_protocol::NanoUsd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use inspect::{InForce, InspectedProvider, InspectedRoute, InspectedUpstream, Inspection};
 pub use limit::{LimitSettings, OnLimit, ScopeSettings};
 pub use load::Sources;
 pub(crate) use nearest::unknown;
@@ -34,6 +37,7 @@ pub use reliability::{BreakerSettings, RetrySettings};
 pub use route::{RouteSettings, Strategy};
 pub use schema::schema;
 pub use secret::Secret;
+pub use template::template;
 pub use validate::{Config, MaxTokensField};
 pub(crate) use validate::{Provider, Target, Timeouts};
 
@@ -42,6 +46,7 @@ pub(crate) use validate::{Provider, Target, Timeouts};
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The model of calls that name none: an alias of `models`, or `provider/model`.
+    #[schemars(example = "openai/gpt-6-luna")]
     pub default_model: Option<String>,
     /// What the client may spend.
     pub budget: BudgetSettings,
@@ -54,10 +59,13 @@ pub struct Settings {
     /// When an upstream that fails is left alone.
     pub breaker: BreakerSettings,
     /// Providers by name; `openai` is built in and may be changed here.
+    #[schemars(extend("propertyNames" = { "examples": ["local"] }))]
     pub providers: BTreeMap<String, ProviderSettings>,
     /// Routes by alias.
+    #[schemars(extend("propertyNames" = { "examples": ["fast"] }))]
     pub models: BTreeMap<String, RouteSettings>,
     /// Prices by `provider/model`, beside and above the built-in ones.
+    #[schemars(extend("propertyNames" = { "examples": ["local/qwen3-8b"] }))]
     pub prices: BTreeMap<String, PriceSettings>,
     /// Settings by environment, laid over all of the above where the environment is chosen.
     pub profiles: Profiles,
@@ -68,6 +76,7 @@ pub struct Settings {
 #[serde(deny_unknown_fields, default)]
 pub struct BudgetSettings {
     /// The client's limit; without one only `iron.budget(...)` and per-call caps hold.
+    #[schemars(example = "5.00")]
     pub limit_usd: Option<NanoUsd>,
     /// What to do with a model that has no known price.
     pub unpriced: Unpriced,
@@ -124,12 +133,16 @@ impl Default for TimeoutSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderSettings {
     /// Where the API begins, for example `https://api.openai.com/v1`.
+    #[schemars(example = "http://127.0.0.1:8000/v1")]
     pub base_url: Option<String>,
     /// The key itself. Prefer `api_key_env`.
+    #[schemars(example = "sk-...")]
     pub api_key: Option<Secret>,
     /// The environment variable that holds the key.
+    #[schemars(example = &"LOCAL_API_KEY")]
     pub api_key_env: Option<String>,
     /// Headers sent with each request.
+    #[schemars(example = BTreeMap::from([("x-team", "research")]))]
     pub headers: BTreeMap<String, Secret>,
     /// The request field that bounds the output.
     pub max_tokens_field: Option<MaxTokensField>,
@@ -140,17 +153,23 @@ pub struct ProviderSettings {
 #[serde(deny_unknown_fields)]
 pub struct PriceSettings {
     /// Input.
+    #[schemars(example = "0.60")]
     pub input_usd: NanoUsd,
     /// Cached input; `input_usd` when absent.
+    #[schemars(example = "0.06")]
     pub cached_input_usd: Option<NanoUsd>,
     /// Input written to the provider's cache; `input_usd` when absent.
+    #[schemars(example = "0.75")]
     pub cache_write_usd: Option<NanoUsd>,
     /// Output, reasoning included.
     #[serde(default)]
+    #[schemars(example = "2.40")]
     pub output_usd: NanoUsd,
     /// Input and output together, at most.
+    #[schemars(example = 131_072)]
     pub context_tokens: Option<u32>,
     /// Output at most, each choice.
+    #[schemars(example = 16_384)]
     pub max_output_tokens: Option<u32>,
 }
 

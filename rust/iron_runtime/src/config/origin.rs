@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
+
 /// The place of one setting. Its `Display` is the beginning of an error about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,6 +35,12 @@ impl fmt::Display for Origin {
             Self::Mapping => f.write_str("config"),
             Self::Argument(name) => write!(f, "argument {name}"),
         }
+    }
+}
+
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

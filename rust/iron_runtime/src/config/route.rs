@@ -11,6 +11,7 @@ use crate::Error;
 pub struct RouteSettings {
     /// `provider/model`, in the order to try them.
     #[schemars(length(min = 1))]
+    #[schemars(example = ["openai/gpt-6-luna", "local/qwen3-8b"])]
     pub upstreams: Vec<String>,
     /// Which of them is asked first.
     #[serde(default)]

@@ -12,7 +12,7 @@ use super::Settings;
 /// The schema, in JSON Schema 2020-12.
 pub fn schema() -> Schema {
     let mut schema = generate::<Settings>(false);
-    schema.insert("title".to_owned(), "iron.toml".into());
+    schema.ensure_object().shift_insert(0, "title".to_owned(), "iron.toml".into());
     if let Some(Value::Object(definitions)) = schema.get_mut("$defs") {
         definitions.insert("Profile".to_owned(), overlay().into());
     }
@@ -21,14 +21,20 @@ pub fn schema() -> Schema {
 
 /// The schema of what a profile holds: every setting but profiles, and none of them needed.
 pub(super) fn overlay() -> Schema {
-    let mut schema = generate::<Overlay>(true);
-    for key in ["$schema", "title"] {
-        schema.remove(key);
-    }
+    let mut schema = without_profiles();
     RecursiveTransform(|schema: &mut Schema| {
         schema.remove("required");
     })
     .transform(&mut schema);
+    schema
+}
+
+/// The schema of every setting but profiles, each written out where it stands.
+pub(super) fn without_profiles() -> Schema {
+    let mut schema = generate::<Overlay>(true);
+    for key in ["$schema", "title"] {
+        schema.remove(key);
+    }
     schema
 }
 
@@ -61,6 +67,10 @@ fn generate<T: JsonSchema>(inline: bool) -> Schema {
 fn as_toml(schema: &mut Schema) {
     if schema.get("default").is_some_and(|default| default.is_null() || default.is_object()) {
         schema.remove("default");
+    }
+    if schema.get("type").is_some_and(|name| name != "string") {
+        // The width of an integer is in its range.
+        schema.remove("format");
     }
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|name| name != "null");

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 /// A key or a header's value. `Debug` and `Serialize` hide it, it has no `Display`, and its memory is overwritten when the
 /// last clone goes.
 #[derive(Clone, JsonSchema)]
-#[schemars(with = "String", inline)]
+#[schemars(with = "String", inline, description = "Text that is never shown.")]
 pub struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {
@@ -26,7 +26,7 @@ impl Secret {
 }
 
 /// What stands for a secret wherever one would be shown.
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

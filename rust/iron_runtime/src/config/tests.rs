@@ -5,6 +5,7 @@ use std::path::Path;
 use iron_protocol::NanoUsd;
 
 use super::environment::Environment;
+use super::find::Found;
 use super::load::Loaded;
 use super::origin::Origin;
 use super::{Config, Sources, parse};
@@ -14,7 +15,8 @@ use crate::Error;
 fn load(text: &str, variables: &[(&str, &str)], sources: &Sources) -> Result<Loaded, Error> {
     let environment: Environment =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    sources.merge(environment, Some(parse::toml(Path::new("iron.toml"), text)?))
+    let path = Path::new("iron.toml");
+    sources.merge(environment, Some(Found { path: path.into(), tree: parse::toml(path, text)? }))
 }
 
 /// The error of a file with this text.
@@ -248,6 +250,8 @@ fn variables_name_every_setting() {
     assert_eq!(settings.providers["openai"].api_key_env.as_deref(), Some("12345"));
     assert_eq!(settings.providers["new_one"].headers["team"].reveal(), "7");
     assert_eq!(settings.prices["my-vendor/m.1"].context_tokens, Some(1_000));
+    let foreign: Vec<_> = super::environment::foreign(&loaded.environment, &loaded.tree).collect();
+    assert_eq!(foreign, ["IRON_TOKEN"]);
     Config::new(&loaded).unwrap();
 }
 
@@ -321,5 +325,26 @@ fn a_profile_is_read_whether_chosen_or_not() {
     ] {
         let error = refused_with(text, variables, &Sources::default());
         assert!(error.starts_with(expected), "{text}\n{error}");
+    }
+}
+
+/// The template with its settings no longer in comments.
+fn with_all_settings(template: &str) -> String {
+    let uncommented = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    template.lines().map(|line| uncommented(line) + "\n").collect()
+}
+
+#[test]
+fn the_template_is_valid_as_it_is_and_with_every_setting_set() {
+    let template = super::template();
+    let plain = load(&template, &[], &Sources::default()).unwrap();
+    assert_eq!(format!("{:?}", plain.settings), format!("{:?}", super::Settings::default()));
+    for profile in [None, Some("production".to_owned())] {
+        let sources = Sources { profile, ..Sources::default() };
+        let full = load(&with_all_settings(&template), &[], &sources).unwrap();
+        Config::new(&full).unwrap();
     }
 }

@@ -77,6 +77,8 @@ pub(crate) struct Provider {
     pub(crate) embeddings_url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) max_tokens_field: MaxTokensField,
+    /// Where the key was found.
+    pub(crate) key_from: Option<String>,
     /// What to do about a key that is needed and absent.
     pub(crate) missing_key: Option<String>,
 }
@@ -233,6 +235,7 @@ fn provider(name: &str, settings: ProviderSettings, environment: &Environment) -
         } else {
             MaxTokensField::MaxTokens
         }),
+        key_from: key.map(|_| key_place),
         missing_key,
     })
 }

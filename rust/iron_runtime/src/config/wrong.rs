@@ -3,6 +3,7 @@
 //! Values are described, never quoted, but for numbers out of range and words that are none of a fixed few: any other
 //! may be a key that somebody pasted into the wrong place.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use serde::de::{self, Expected, Unexpected};
@@ -56,7 +57,7 @@ impl Display for Wrong {
                 Segment::Index(index) => write!(f, "[{index}]")?,
                 Segment::Key(key) => {
                     f.write_str(if depth == 0 { "" } else { "." })?;
-                    write_key(f, key)?;
+                    f.write_str(&as_toml(key))?;
                 }
             }
         }
@@ -65,10 +66,14 @@ impl Display for Wrong {
     }
 }
 
-/// A key as TOML writes it.
-fn write_key(f: &mut fmt::Formatter<'_>, key: &str) -> fmt::Result {
+/// A path as TOML writes it.
+pub(super) fn path<'a>(keys: impl IntoIterator<Item = &'a str>) -> String {
+    keys.into_iter().map(as_toml).collect::<Vec<_>>().join(".")
+}
+
+fn as_toml(key: &str) -> Cow<'_, str> {
     let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-    if bare { f.write_str(key) } else { write!(f, "{key:?}") }
+    if bare { key.into() } else { format!("{key:?}").into() }
 }
 
 impl std::error::Error for Wrong {}

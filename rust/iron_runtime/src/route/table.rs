@@ -58,6 +58,19 @@ impl RouteTable {
         Ok(Self(Arc::new(table)))
     }
 
+    /// Every provider by its name.
+    pub(crate) fn providers(&self) -> impl Iterator<Item = (&str, &Provider)> {
+        self.0.providers.iter().map(|(name, provider)| (&**name, &**provider))
+    }
+
+    /// The upstream that `provider/model` is.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the name is not known or the model has no price.
+    pub(crate) fn target(&self, name: &str) -> Result<Target, Error> {
+        self.0.target(name)
+    }
+
     /// The route of an alias or of `provider/model`.
     ///
     /// # Errors

@@ -1,0 +1,122 @@
+//! The `iron.toml` that a project begins with, made from the schema: each key with its doc and its default.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use super::{schema, wrong};
+
+const WIDTH: usize = 100;
+
+const HEAD: &str = "\
+# Settings of iron-sdk. A line that begins with # and no space is a setting at its default, or at an
+# example where it has none: remove the # to set it. `iron check` tells what is in force and what is wrong.
+#
+# Editors complete and check it after `iron schema > iron.schema.json`, with this as its first line:
+#   #:schema ./iron.schema.json
+";
+
+const PROFILES: &str = r#"
+# Settings by environment, laid over the rest where IRON_PROFILE=production, or `profile="production"` in
+# Python, chooses them. A profile may hold any section.
+#[profiles.production.budget]
+#limit_usd = "500.00"
+"#;
+
+/// The text of an `iron.toml` in which every setting stands in a comment.
+pub fn template() -> String {
+    let mut text = HEAD.to_owned();
+    let schema = schema::without_profiles();
+    let empty = Map::new();
+    let keys = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    let sections = keys.iter().filter(|(_, schema)| is_section(schema));
+    for (key, schema) in keys.iter().filter(|(_, schema)| !is_section(schema)) {
+        text.push('\n');
+        setting(&mut text, key, schema);
+    }
+    for (name, schema) in sections {
+        section(&mut text, &[name], schema);
+    }
+    text.push_str(PROFILES);
+    text
+}
+
+/// A table, which the keys in it, or the user, give names to.
+fn section(text: &mut String, path: &[&str], schema: &Value) {
+    text.push('\n');
+    comment(text, schema, "");
+    if schema.get("properties").is_some() {
+        return keys_of(text, path, schema, "");
+    }
+    let name = schema.pointer("/propertyNames/examples/0").and_then(Value::as_str).unwrap_or("name");
+    if let Some(below) = schema.get("additionalProperties") {
+        // Here the header is an example too.
+        keys_of(text, &[path, &[name]].concat(), below, "#");
+    }
+}
+
+fn keys_of(text: &mut String, path: &[&str], schema: &Value, mark: &str) {
+    let Some(Value::Object(keys)) = schema.get("properties") else { return };
+    let _ = writeln!(text, "{mark}[{}]", wrong::path(path.iter().copied()));
+    for (key, schema) in keys.iter().filter(|(_, schema)| !is_section(schema)) {
+        setting(text, key, schema);
+    }
+    for (key, schema) in keys.iter().filter(|(_, schema)| is_section(schema)) {
+        section(text, &[path, &[key]].concat(), schema);
+    }
+}
+
+/// Whether it is a table of tables or of known keys, rather than a value, of which a table of texts is one.
+fn is_section(schema: &Value) -> bool {
+    let holds_keys = |schema: &Value| schema.get("properties").is_some();
+    holds_keys(schema) || schema.get("additionalProperties").is_some_and(holds_keys)
+}
+
+fn setting(text: &mut String, key: &str, schema: &Value) {
+    let words = words(schema);
+    let also = match &words[..] {
+        [] => String::new(),
+        words => format!("One of {}.", words.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    comment(text, schema, &also);
+    let example =
+        || schema.pointer("/examples/0").or(words.first().copied()).or_else(|| schema.get("minimum"));
+    let (value, note) = match schema.get("default") {
+        Some(default) => (Some(default), ""),
+        None => (example(), " # an example"),
+    };
+    let value = value.and_then(|value| toml::Value::try_from(value).ok());
+    if let Some(value) = value {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "#{} = {value}{note}", wrong::path([key]));
+    }
+}
+
+/// The words that a value is one of.
+fn words(schema: &Value) -> Vec<&Value> {
+    let choices = ["oneOf", "anyOf"].iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
+    let named = choices.flat_map(|choice| choice.get("const").into_iter().chain(enumerated(choice)));
+    named.chain(enumerated(schema)).collect()
+}
+
+fn enumerated(schema: &Value) -> impl Iterator<Item = &Value> {
+    schema.get("enum").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The description of a key, in lines.
+fn comment(text: &mut String, schema: &Value, also: &str) {
+    let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    let mut width = 0;
+    for word in description.split_whitespace().chain(also.split_whitespace()) {
+        if width == 0 || width + word.len() >= WIDTH {
+            text.push_str(if width == 0 { "#" } else { "\n#" });
+            width = 1;
+        }
+        text.push(' ');
+        text.push_str(word);
+        width += 1 + word.len();
+    }
+    if width > 0 {
+        text.push('\n');
+    }
+}
