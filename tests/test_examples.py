@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from decimal import Decimal
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from http.client import HTTPMessage
+
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+# Run by a server; the others run to their end by themselves.
+SERVICE = "fastapi_app"
+PROGRAMS = [example for example in EXAMPLES if example.stem != SERVICE]
 MODEL = "gpt-6-luna"
 
 
@@ -71,7 +84,136 @@ def test_sync_batch_judges_every_review_in_spite_of_failures(tmp_path):
     assert sum(map(int, re.findall(r"\d+", moods[1]))) == 8
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_batch_with_progress_answers_every_question_in_spite_of_failures(tmp_path):
+    printed = run("batch_with_progress.py", tmp_path)
+    assert printed.startswith("36 of 36 answered, the first of them: echo: What is 2 times 2?\n")
+
+
+def test_batch_with_progress_draws_its_bar_for_whoever_watches(tmp_path):
+    reader, writer = os.openpty()
+    subprocess.run(
+        [sys.executable, str(EXAMPLES[0].parent / "batch_with_progress.py")],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=writer,
+        check=True,
+    )
+    os.close(writer)
+    drawn = b""
+    # Reading from a terminal whose other end is closed fails once all is read.
+    with contextlib.suppress(OSError):
+        while piece := os.read(reader, 65_536):
+            drawn += piece
+    os.close(reader)
+    bars = drawn.decode().replace("\r\n", "").split("\r")
+    assert re.match("█{30} 36/36  0\\.0001[0-9]* USD  [1-9][0-9]* retries", bars[-1]), bars[-1]
+    assert any(re.match("█+·+ \\d+/36  ", bar) for bar in bars)
+
+
+@contextlib.contextmanager
+def serving(directory: Path, **environment: str) -> Iterator[int]:
+    """Serve the web service with two workers: the port."""
+    options = ["--app-dir", str(EXAMPLES[0].parent), "--workers", "2", "--port", "0"]
+    server = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "uvicorn", f"{SERVICE}:app", *options],
+        cwd=directory,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert server.stderr
+    log = ""
+    while log.count("startup complete") < 2:
+        line = server.stderr.readline()
+        assert line, log
+        log += line
+    told = re.search(r"running on http://127\.0\.0\.1:(\d+)", log)
+    assert told, log
+    # Drained, or the workers wait for room in the pipe.
+    rest = threading.Thread(target=server.stderr.read)
+    rest.start()
+    try:
+        yield int(told[1])
+    finally:
+        server.send_signal(signal.SIGINT)
+        ended = server.wait(30)
+        rest.join()
+        server.stderr.close()
+    assert ended == 0
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: HTTPMessage
+    body: str
+
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.body)
+
+
+def ask(port: int, method: str, path: str, body: str = "", **headers: str) -> Answer:
+    """Ask on a connection of its own, which whichever worker is free takes."""
+    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request(method, path, body, headers)
+        with connection.getresponse() as response:
+            return Answer(response.status, response.headers, response.read().decode())
+
+
+def post(port: int, path: str, prompt: str, tenant: str) -> Answer:
+    headers = {"x-tenant": tenant, "content-type": "application/json"}
+    return ask(port, "POST", path, json.dumps({"prompt": prompt}), **headers)
+
+
+def test_the_service_answers_streams_refuses_and_has_one_client_a_process(iron_simulator, tmp_path):
+    iron_simulator.set_rules(
+        [
+            {"when": {"text": "busy"}, "fault": {"kind": "status", "status": 429, "retry_after": 700}},
+            {"when": {"text": "no"}, "fault": {"kind": "status", "status": 400}},
+            {"when": {"text": "long"}, "reply": {"output_tokens": 200}},
+        ]
+    )
+    key = {"OPENAI_API_KEY": "sk-0123456789", "OPENAI_BASE_URL": iron_simulator.url}
+    with serving(tmp_path, **key) as port:
+        answer = post(port, "/chat", "Hello", "a")
+        told = answer.json()
+        assert (answer.status, told["text"]) == (200, "echo: Hello")
+        assert Decimal(told["cost"]) + Decimal(told["remaining"]) <= Decimal("0.001")
+
+        answer = post(port, "/stream", "Hello", "b")
+        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+        *events, end, _ = answer.body.split("\n\n")
+        chunks = [json.loads(event.removeprefix("data: ")) for event in events]
+        assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks) == "echo: Hello"
+        assert end == "data: [DONE]"
+
+        for path in ("/chat", "/stream"):
+            while (answer := post(port, path, "long", f"spender of {path}")).status == 200:
+                pass
+            assert (answer.status, answer.json()["code"]) == (402, "budget_exceeded")
+        answer = post(port, "/chat", "no", "c")
+        assert (answer.status, answer.json()["code"]) == (502, "upstream_status")
+        assert ask(port, "POST", "/chat", "{}").status == 422
+        answer = post(port, "/chat", "busy", "c")
+        assert (answer.status, answer.json()["code"]) == (429, "rate_limited")
+        assert int(answer.headers["retry-after"]) > 600
+
+        calls: dict[int, int] = {}
+        while len(calls) < 2:
+            stats = ask(port, "GET", "/stats").json()
+            calls[stats["process"]] = stats["calls"]
+        assert sum(calls.values()) >= 6
+    asked = iron_simulator.requests()
+    assert {request["headers"]["authorization"] for request in asked} == {"Bearer ...6789"}
+
+
+def test_the_service_runs_without_a_key(tmp_path):
+    with serving(tmp_path) as port:
+        assert post(port, "/chat", "Hello", "a").json()["text"] == "echo: Hello"
+
+
+@pytest.mark.parametrize("example", PROGRAMS, ids=lambda example: example.name)
 def test_each_calls_the_provider_when_there_is_a_key(example, iron_simulator, tmp_path):
     iron_simulator.set_rules([{"reply": {"text": '{"mood": "happy", "reason": "tea"}\n'}}])
     spent, held, limit = last_budget(
@@ -87,4 +229,4 @@ def test_each_calls_the_provider_when_there_is_a_key(example, iron_simulator, tm
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_each_is_short(example):
-    assert len(example.read_text(encoding="utf-8").splitlines()) < 80
+    assert len(example.read_text(encoding="utf-8").splitlines()) < 100
