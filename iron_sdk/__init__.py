@@ -30,6 +30,8 @@ from iron_sdk._types import Choice, Reply, Timing, ToolCall, ToolCallDelta, Usag
 
 if typing.TYPE_CHECKING:
     from iron_sdk._events import (
+        BreakerClosed,
+        BreakerOpened,
         BudgetLow,
         CallCancelled,
         CallFailed,
@@ -42,9 +44,11 @@ if typing.TYPE_CHECKING:
         Events,
         EventsDropped,
     )
-    from iron_sdk._stats import Quantiles, Stats
+    from iron_sdk._stats import Quantiles, Stats, UpstreamStats
 
 __all__ = [
+    "BreakerClosed",
+    "BreakerOpened",
     "Budget",
     "BudgetError",
     "BudgetExceededError",
@@ -82,6 +86,7 @@ __all__ = [
     "ToolCallDelta",
     "UpstreamConnectionError",
     "UpstreamError",
+    "UpstreamStats",
     "UpstreamStatusError",
     "UpstreamTimeoutError",
     "Usage",
@@ -97,6 +102,8 @@ __all__ = [
 
 # Names that few programs use: what they are in is imported when one of them is asked for.
 _LATER = {
+    "BreakerClosed": "_events",
+    "BreakerOpened": "_events",
     "BudgetLow": "_events",
     "CallCancelled": "_events",
     "CallFailed": "_events",
@@ -110,6 +117,7 @@ _LATER = {
     "EventsDropped": "_events",
     "Quantiles": "_stats",
     "Stats": "_stats",
+    "UpstreamStats": "_stats",
 }
 
 

@@ -131,6 +131,22 @@ class CallCancelled(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerOpened(Event):
+    """An upstream failed too often: its circuit breaker passes no requests for a while."""
+
+    upstream: str
+    """The upstream."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed(Event):
+    """An upstream is well again: its circuit breaker passes requests."""
+
+    upstream: str
+    """The upstream."""
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetLow(Event):
     """More than four fifths of a budget are spent. Told once, and again if it was raised in between."""
 
@@ -160,6 +176,8 @@ _KINDS: dict[str, type[Event]] = {
     "refused": CallRefused,
     "failed": CallFailed,
     "cancelled": CallCancelled,
+    "breaker_opened": BreakerOpened,
+    "breaker_closed": BreakerClosed,
     "budget_low": BudgetLow,
     "dropped": EventsDropped,
 }

@@ -26,6 +26,29 @@ class Quantiles:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamStats:
+    """One upstream as a client has come to know it."""
+
+    # Rust gives the values in the order of these fields.
+    name: str
+    """`provider/model`."""
+    breaker: str
+    """Its circuit breaker: `closed`, `open` or `half_open`."""
+    closed_for: float | None
+    """Seconds for which the provider asked to be left alone; None when requests may go."""
+    requests: int
+    """Requests sent."""
+    failures: int
+    """Requests that failed: no connection, a timeout, a reply that broke off, 5xx."""
+    retries: int
+    """Requests that repeated one before them."""
+    in_flight: int
+    """Requests on their way, open streams included."""
+    latency: float | None
+    """Seconds to the head of a reply, as a moving average; None before the first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """The counters of a client at one moment, since it was made."""
 
@@ -59,6 +82,8 @@ class Stats:
     """How long answered calls took."""
     overhead: Quantiles
     """How long governing them took."""
+    upstreams: tuple[UpstreamStats, ...]
+    """Every upstream that was called, by name."""
 
     @override
     def __repr__(self) -> str:
@@ -81,6 +106,7 @@ def read(fields: dict[str, Any]) -> Stats:
         fields[name] = Decimal(fields[name])
     for name in ("total", "overhead"):
         fields[name] = Quantiles(*fields[name])
+    fields["upstreams"] = tuple(UpstreamStats(*row) for row in fields["upstreams"])
     return Stats(**fields)
 
 
@@ -100,8 +126,16 @@ def tabulate(stats: Stats) -> str:
             "cost": f"{stats.cost} USD, of which {stats.in_doubt} in doubt",
             "time": f"{_short(total.p50)} median, {_short(total.p90)} p90, {_short(total.p99)} p99",
             "governing": f"{_short(overhead.p50)} median, {_short(overhead.p99)} p99",
+            **{upstream.name: _health(upstream) for upstream in stats.upstreams},
         },
     )
+
+
+def _health(upstream: UpstreamStats) -> str:
+    latency = "" if upstream.latency is None else f", {_short(upstream.latency)} to the head of a reply"
+    waits = "" if upstream.closed_for is None else f", left alone for {_short(upstream.closed_for)}"
+    counts = f"{upstream.requests:,} requests, {upstream.failures:,} failures"
+    return f"{counts}{latency}, breaker {upstream.breaker}{waits}"
 
 
 def _by_code(counts: dict[str, int]) -> str:
@@ -116,4 +150,4 @@ def _short(seconds: float) -> str:
 
 
 # As users find them.
-Stats.__module__ = Quantiles.__module__ = "iron_sdk"
+Stats.__module__ = UpstreamStats.__module__ = Quantiles.__module__ = "iron_sdk"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import pickle
 import threading
@@ -188,3 +189,29 @@ def test_loops_and_threads_that_wait_for_events_hold_up_no_exit():
         )
         == "nothing\n"
     )
+
+
+async def test_a_breaker_that_opens_and_closes_is_told_and_shown(iron_simulator):
+    iron_simulator.set_rules([{"times": 2, "fault": {"kind": "status", "status": 500}}])
+    settings = {"breaker": {"failures": 2, "open_ms": 1, "probes": 1}, "retry": {"max_attempts": 1}}
+    client = iron.Client(settings, base_url=iron_simulator.url, api_key="k", model="openai/gpt-6-luna")
+    events = iron.events()
+    for _ in range(2):
+        with pytest.raises(iron.UpstreamStatusError):
+            await client.chat("Hello")
+    opened = (await read(events, iron.BreakerOpened))[-1]
+    (upstream,) = client.stats().upstreams
+    assert (opened.upstream, upstream.name) == ("openai/gpt-6-luna", "openai/gpt-6-luna")
+    assert (upstream.breaker, upstream.requests, upstream.failures) == ("open", 2, 2)
+
+    reply = None
+    while reply is None:
+        with contextlib.suppress(iron.NoUpstreamError):
+            reply = await client.chat("Hello")
+    closed = (await read(events, iron.BreakerClosed))[-1]
+    assert closed.upstream == reply.upstream
+    (upstream,) = client.stats().upstreams
+    assert (upstream.breaker, upstream.requests, upstream.in_flight) == ("closed", 3, 0)
+    assert upstream.latency > 0
+    assert "breaker closed" in client.stats()._repr_html_()
+    events.close()

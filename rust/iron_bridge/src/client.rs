@@ -126,7 +126,7 @@ impl Client {
     /// What the calls have come to: counts by name, amounts as exact text, times in seconds.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let client = self.0.get(py)?;
-        stats::python(py, &client.stats(), client.in_flight())
+        stats::python(py, client)
     }
 
     /// Refuse new calls.

@@ -196,6 +196,14 @@ fn describe(event: &Event, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
             fields.set_item("cost", money::text(*cost))?;
             "cancelled"
         }
+        Happened::BreakerOpened { upstream } => {
+            fields.set_item("upstream", &**upstream)?;
+            "breaker_opened"
+        }
+        Happened::BreakerClosed { upstream } => {
+            fields.set_item("upstream", &**upstream)?;
+            "breaker_closed"
+        }
         Happened::BudgetLow(budget) => {
             fields.set_item("budget", &*budget.name)?;
             fields.set_item("limit", money::text(budget.limit))?;

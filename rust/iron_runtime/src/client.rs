@@ -38,7 +38,7 @@ impl Client {
         let http = Http::new(&config.timeouts)?;
         let budget = config.limit.map(|limit| Budget::new(ledger, "client", limit));
         let limits = Limits::new(&config.limits);
-        let pool = Pool::new(config.breaker, config.retry);
+        let pool = Pool::new(config.breaker, config.retry, events);
         Ok(Self(Arc::new(Engine {
             config,
             http,

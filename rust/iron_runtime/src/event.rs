@@ -113,6 +113,16 @@ pub enum Happened {
         /// What they cost.
         cost: NanoUsd,
     },
+    /// An upstream failed too often: its circuit breaker passes no requests for a while.
+    BreakerOpened {
+        /// The upstream.
+        upstream: Arc<str>,
+    },
+    /// An upstream is well again.
+    BreakerClosed {
+        /// The upstream.
+        upstream: Arc<str>,
+    },
     /// Little of a budget is left.
     BudgetLow(BudgetSnapshot),
 }

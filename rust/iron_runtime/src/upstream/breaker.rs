@@ -120,14 +120,19 @@ impl Breaker {
         }
     }
 
-    /// Take the verdict on a call that was passed.
-    pub(crate) fn judge(&self, pass: Pass, verdict: Verdict, now: impl Fn() -> Instant) {
+    /// Take the verdict on a call that was passed, and tell the state that it brought about.
+    pub(crate) fn judge(
+        &self,
+        pass: Pass,
+        verdict: Verdict,
+        now: impl Fn() -> Instant,
+    ) -> Option<BreakerState> {
         if !self.policy.enabled {
-            return;
+            return None;
         }
         let mut circuit = self.lock();
         if pass.generation != circuit.generation {
-            return;
+            return None;
         }
         let next = match (&mut circuit.state, verdict) {
             (State::HalfOpen { probing, .. }, Verdict::Unknown) => {
@@ -155,17 +160,14 @@ impl Breaker {
             // Nothing that passed is judged while it is open, because opening has begun a new generation.
             (State::Closed { .. }, Verdict::Unknown) | (State::Open { .. }, _) => None,
         };
-        if let Some(next) = next {
-            circuit.turn(next);
-        }
+        let next = next?;
+        let told = next.told();
+        circuit.turn(next);
+        Some(told)
     }
 
     pub(crate) fn state(&self) -> BreakerState {
-        match self.lock().state {
-            State::Closed { .. } => BreakerState::Closed,
-            State::Open { .. } => BreakerState::Open,
-            State::HalfOpen { .. } => BreakerState::HalfOpen,
-        }
+        self.lock().state.told()
     }
 
     fn lock(&self) -> MutexGuard<'_, Circuit> {
@@ -184,6 +186,14 @@ impl Circuit {
 impl State {
     fn closed(policy: BreakerPolicy) -> Self {
         Self::Closed { in_row: 0, window: Window::new(policy.window) }
+    }
+
+    fn told(&self) -> BreakerState {
+        match self {
+            Self::Closed { .. } => BreakerState::Closed,
+            Self::Open { .. } => BreakerState::Open,
+            Self::HalfOpen { .. } => BreakerState::HalfOpen,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::breaker::Breaker;
+use super::breaker::{Breaker, BreakerState};
 use super::gate::Gate;
 use super::retry_budget::RetryBudget;
 use super::tally::{Tally, UpstreamSnapshot};
@@ -12,6 +12,7 @@ use super::visit::Visit;
 use crate::Error;
 use crate::clock::{Instant, now};
 use crate::config::{BreakerPolicy, RetryPolicy};
+use crate::event::{Events, Happened};
 use crate::limit::Slot;
 
 /// Upstreams remembered. A client that may call any model could name more; what is known of those is known for one
@@ -26,6 +27,7 @@ pub(crate) struct Upstream {
     pub(crate) tally: Tally,
     pub(super) breaker: Breaker,
     retries: RetryBudget,
+    events: Events,
 }
 
 /// The upstreams of one client by name.
@@ -33,12 +35,13 @@ pub(crate) struct Upstream {
 pub(crate) struct Pool {
     breaker: BreakerPolicy,
     retry: RetryPolicy,
+    events: Events,
     known: RwLock<HashMap<Arc<str>, Arc<Upstream>>>,
 }
 
 impl Pool {
-    pub(crate) fn new(breaker: BreakerPolicy, retry: RetryPolicy) -> Self {
-        Self { breaker, retry, known: RwLock::default() }
+    pub(crate) fn new(breaker: BreakerPolicy, retry: RetryPolicy, events: &Events) -> Self {
+        Self { breaker, retry, events: events.clone(), known: RwLock::default() }
     }
 
     /// What is known of the upstream of that name.
@@ -58,6 +61,7 @@ impl Pool {
             tally: Tally::default(),
             breaker: Breaker::new(self.breaker),
             retries: RetryBudget::new(self.retry, now()),
+            events: self.events.clone(),
         });
         if known.len() < MOST_UPSTREAMS {
             known.insert(name.clone(), upstream.clone());
@@ -111,6 +115,22 @@ impl Upstream {
             retry_after: Some(wait),
             upstream: Some(self.name.to_string()),
             out_of_quota: false,
+        }
+    }
+
+    /// Tell what the breaker has turned to.
+    pub(super) fn turned(&self, state: BreakerState) {
+        let upstream = &self.name;
+        match state {
+            BreakerState::Open => {
+                tracing::warn!(%upstream, "the circuit breaker is open");
+                self.events.tell(|| Happened::BreakerOpened { upstream: upstream.clone() });
+            }
+            BreakerState::Closed => {
+                tracing::info!(%upstream, "the circuit breaker is closed again");
+                self.events.tell(|| Happened::BreakerClosed { upstream: upstream.clone() });
+            }
+            BreakerState::HalfOpen => {}
         }
     }
 

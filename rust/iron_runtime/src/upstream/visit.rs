@@ -51,7 +51,10 @@ impl Visit {
 
     fn judge(&mut self, verdict: Verdict) {
         if !std::mem::replace(&mut self.judged, true) {
-            self.upstream.breaker.judge(self.pass, verdict, now);
+            let turned = self.upstream.breaker.judge(self.pass, verdict, now);
+            if let Some(state) = turned {
+                self.upstream.turned(state);
+            }
         }
     }
 }
