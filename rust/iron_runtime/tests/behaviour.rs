@@ -12,6 +12,8 @@ mod budget_swarm;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod gates;
