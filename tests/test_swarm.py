@@ -74,13 +74,21 @@ async def swarm(client, outer, prompts, draw):
     return outcomes
 
 
+@pytest.mark.parametrize("breaker", [False, True], ids=["no breaker", "breaker"])
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_the_limit_holds_whatever_becomes_of_the_calls(seed):
+async def test_the_limit_holds_whatever_becomes_of_the_calls(seed, breaker):
     draw = random.Random(seed)
     kinds = ["plain", "plain", "plain", "busy", "broken", "reset", "stalled", "cancelled", "cancelled"]
     prompts = [f"call {nth:04} {draw.choice(kinds)}" for nth in range(CALLS)]
     with Simulator(rules=FAULTS) as simulator:
-        client = simulator.client(budget=LIMIT, max_attempts=2)
+        client = iron.Client(
+            {"breaker": {"enabled": breaker}},
+            budget=LIMIT,
+            max_attempts=2,
+            base_url=simulator.url,
+            api_key="sk-simulated",
+            model="openai/gpt-6-luna",
+        )
         async with client:
             with iron.budget(LIMIT, name="outer") as outer:
                 outcomes = await swarm(client, outer, prompts, draw)
@@ -89,11 +97,12 @@ async def test_the_limit_holds_whatever_becomes_of_the_calls(seed):
             assert client.budget.held == outer.held == 0
             assert client.budget.spent == outer.spent
             assert served_cost(simulator) <= client.budget.spent <= LIMIT
-            assert client.budget.spent >= LIMIT * Decimal("0.98")
+            # An open breaker refuses calls that the budget could pay for.
+            assert breaker or client.budget.spent >= LIMIT * Decimal("0.98")
     refusals = [outcome for outcome in outcomes if isinstance(outcome, iron.BudgetExceededError)]
     # None could have been paid for, but for calls whose deadline passed as they waited.
     final = [refusal for refusal in refusals if not refusal.retryable]
-    assert final
+    assert breaker or final
     assert all(refusal.settled + refusal.estimate > refusal.limit for refusal in final)
     unexpected = [
         outcome
