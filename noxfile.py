@@ -193,7 +193,7 @@ def unpack_changed(sdist: Path, into: Path) -> None:
 
 @nox.session(requires=["wheel"])
 def types(session: nox.Session) -> None:
-    """Annotations of the package, and the native module's stub against the module itself."""
+    """Annotations of the package and of a program that uses it, and the stub against the native module."""
     install_wheel(session, "types")
     session.run("mypy")
     session.run("pyright")

@@ -99,14 +99,22 @@ async def chat(messages: str | Sequence[object], **options: Any) -> Reply[Any]:
     """Ask for a chat completion with the default client.
 
     Args:
-        messages: What the user says, or a list of messages as OpenAI shapes them.
-        **options: As for `Client.chat`.
+        messages: What the user says, or a list of messages as OpenAI shapes them: dicts with `role` and
+            `content`, or message objects of other libraries.
+        **options: `response_format` (a Pydantic model or dataclass, of which `reply.parsed` is then an
+            instance; or a mapping as OpenAI shapes it), `model`, `timeout` (seconds), `max_cost` (US
+            dollars), `max_attempts`; and the fields of the request by OpenAI's names (`max_tokens`,
+            `temperature`, `tools`, `n`, ...). A keyword that is not known passes through to the provider.
+            None means the same as leaving it out.
 
     Returns:
         The settled reply.
 
     Raises:
-        IronError: As for `Client.chat`.
+        ConfigError: An argument is wrong, or the model is unknown.
+        BudgetExceededError: A budget cannot pay for the call; nothing was sent.
+        RateLimitError: A rate limit refused the call.
+        UpstreamError: The provider did not give a reply.
 
     Examples:
         >>> reply = await iron.chat("Hello", model="openai/gpt-6-luna")

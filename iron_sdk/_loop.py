@@ -58,7 +58,13 @@ def _find() -> Port:
     from asyncio import get_running_loop
 
     _running_loop = get_running_loop
-    loop = get_running_loop()
+    try:
+        loop = get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "no event loop of asyncio is running: await this in a coroutine that asyncio.run runs; "
+            "code without an event loop uses iron.SyncClient"
+        ) from None
     with _lock:
         reference = _ports.get(loop)
         port = reference() if reference is not None else None

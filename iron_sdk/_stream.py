@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from iron_sdk._errors import ClosedError, IronError
 from iron_sdk._loop import current_port
@@ -126,6 +126,14 @@ class ChatStream(StreamBase[T_co]):
             elif not news:
                 raise StopAsyncIteration
         return chunks.popleft()
+
+    if not TYPE_CHECKING:
+        # Hidden from type checkers, who know that neither is there.
+        def __iter__(self) -> NoReturn:
+            raise TypeError("this stream is asynchronous: use `async for`, or a SyncClient and `for`")
+
+        def __await__(self) -> NoReturn:
+            raise TypeError("a stream is not awaited: use `async for`, or `await stream.reply()`")
 
     async def reply(self) -> Reply[T_co]:
         """Read what is left and give the assembled reply, in the form of a plain call's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from iron_sdk._budget import current_chain
 from iron_sdk._client import ClientBase, take_format
@@ -177,6 +177,11 @@ class SyncChatStream(StreamBase[T_co]):
             elif not news:
                 raise StopIteration
         return chunks.popleft()
+
+    if not TYPE_CHECKING:
+        # Hidden from type checkers, who know that it is not there.
+        def __aiter__(self) -> NoReturn:
+            raise TypeError("this stream is of a SyncClient: use `for`, or iron.Client for `async for`")
 
     def reply(self) -> Reply[T_co]:
         """Read what is left and give the assembled reply, in the form of a plain call's.
