@@ -14,7 +14,7 @@ from iron_sdk.testing import Simulator
 
 CALLS = 1000
 OUTPUT_TOKENS = 100
-# Of openai/gpt-6-luna, in US dollars a token, as `rust/iron_runtime/src/pricing/catalog.toml` has them.
+# Of openai/gpt-6-luna, in US dollars a token, as the built-in `pricing/catalog/openai.toml` has them.
 INPUT, CACHED, OUTPUT = Decimal("0.10e-6"), Decimal("0.01e-6"), Decimal("0.50e-6")
 # About a hundred calls of a short prompt and a hundred output tokens.
 LIMIT = Decimal("0.00515")

@@ -12,7 +12,7 @@ mod event;
 mod json;
 mod limit;
 mod pipeline;
-mod pricing;
+pub mod pricing;
 mod provider;
 mod route;
 mod stats;

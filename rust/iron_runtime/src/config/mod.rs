@@ -8,6 +8,7 @@ mod load;
 mod nearest;
 mod origin;
 mod parse;
+mod prices;
 mod profile;
 mod read;
 mod reliability;
@@ -31,6 +32,7 @@ pub use limit::{LimitSettings, OnLimit, ScopeSettings};
 pub use load::Sources;
 pub(crate) use nearest::unknown;
 pub use origin::Origin;
+pub use prices::{LongContextSettings, PriceSettings, Prices, TierSettings};
 pub use profile::Profiles;
 pub(crate) use reliability::{BreakerPolicy, RetryPolicy};
 pub use reliability::{BreakerSettings, RetrySettings};
@@ -66,7 +68,7 @@ pub struct Settings {
     pub models: BTreeMap<String, RouteSettings>,
     /// Prices by `provider/model`, beside and above the built-in ones.
     #[schemars(extend("propertyNames" = { "examples": ["local/qwen3-8b"] }))]
-    pub prices: BTreeMap<String, PriceSettings>,
+    pub prices: Prices,
     /// Settings by environment, laid over all of the above where the environment is chosen.
     pub profiles: Profiles,
 }
@@ -146,31 +148,6 @@ pub struct ProviderSettings {
     pub headers: BTreeMap<String, Secret>,
     /// The request field that bounds the output.
     pub max_tokens_field: Option<MaxTokensField>,
-}
-
-/// `[prices."provider/model"]`, in US dollars per million tokens.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PriceSettings {
-    /// Input.
-    #[schemars(example = "0.60")]
-    pub input_usd: NanoUsd,
-    /// Cached input; `input_usd` when absent.
-    #[schemars(example = "0.06")]
-    pub cached_input_usd: Option<NanoUsd>,
-    /// Input written to the provider's cache; `input_usd` when absent.
-    #[schemars(example = "0.75")]
-    pub cache_write_usd: Option<NanoUsd>,
-    /// Output, reasoning included.
-    #[serde(default)]
-    #[schemars(example = "2.40")]
-    pub output_usd: NanoUsd,
-    /// Input and output together, at most.
-    #[schemars(example = 131_072)]
-    pub context_tokens: Option<u32>,
-    /// Output at most, each choice.
-    #[schemars(example = 16_384)]
-    pub max_output_tokens: Option<u32>,
 }
 
 #[cfg(test)]

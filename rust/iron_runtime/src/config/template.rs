@@ -35,18 +35,18 @@ pub fn template() -> String {
         setting(&mut text, key, schema);
     }
     for (name, schema) in sections {
-        section(&mut text, &[name], schema);
+        section(&mut text, &[name], schema, "");
     }
     text.push_str(PROFILES);
     text
 }
 
-/// A table, which the keys in it, or the user, give names to.
-fn section(text: &mut String, path: &[&str], schema: &Value) {
+/// A table, which the keys in it, or the user, give names to. `mark` stands before the header of one within an example.
+fn section(text: &mut String, path: &[&str], schema: &Value, mark: &str) {
     text.push('\n');
     comment(text, schema, "");
     if schema.get("properties").is_some() {
-        return keys_of(text, path, schema, "");
+        return keys_of(text, path, schema, mark);
     }
     let name = schema.pointer("/propertyNames/examples/0").and_then(Value::as_str).unwrap_or("name");
     if let Some(below) = schema.get("additionalProperties") {
@@ -62,7 +62,7 @@ fn keys_of(text: &mut String, path: &[&str], schema: &Value, mark: &str) {
         setting(text, key, schema);
     }
     for (key, schema) in keys.iter().filter(|(_, schema)| is_section(schema)) {
-        section(text, &[path, &[key]].concat(), schema);
+        section(text, &[path, &[key]].concat(), schema, mark);
     }
 }
 

@@ -115,6 +115,11 @@ impl Config {
         self.default_model.as_deref()
     }
 
+    /// The prices in force: built in, and those of the configuration above them.
+    pub fn prices(&self) -> &Catalog {
+        self.routes.catalog()
+    }
+
     /// What to do about a key that `model` needs and its provider lacks; `None` if it can be called.
     ///
     /// # Errors

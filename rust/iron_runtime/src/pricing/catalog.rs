@@ -1,218 +1,185 @@
 //! The price table: built-in models and the ones that configuration adds.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use iron_protocol::NanoUsd;
-use serde::Deserialize;
 
-use super::{Fees, ImageRule, Kind, LongContext, ModelPrice, Rates, Tier};
+use super::{Fees, Kind, LongContext, ModelKind, ModelPrice, Rates, Tier, built_in};
 use crate::Error;
-use crate::config::PriceSettings;
-
-const BUILT_IN: &str = include_str!("catalog.toml");
+use crate::config::{PriceSettings, Prices};
 
 /// Prices by provider and model.
-#[derive(Clone, Debug)]
-pub(crate) struct Catalog {
-    added: HashMap<String, Arc<ModelPrice>>,
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// By `provider/model`; an alias has an entry of its own.
+    added: BTreeMap<String, Arc<PricedModel>>,
 }
 
-#[derive(Deserialize)]
-struct File {
-    model: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    provider: String,
-    name: String,
-    #[serde(default)]
-    aliases: Vec<String>,
-    #[serde(flatten)]
-    rates: EntryRates,
-    priority: Option<EntryRates>,
-    fast: Option<EntryRates>,
-    ultrafast: Option<EntryRates>,
-    flex: Option<EntryRates>,
-    long_context: Option<EntryLongContext>,
-    context_tokens: Option<u64>,
-    max_output_tokens: Option<u64>,
-    image: Option<ImageRule>,
-    #[serde(default)]
-    reasoning: bool,
-}
-
-/// Prices of the kinds that have one of their own, in US dollars per million tokens.
-#[derive(Clone, Copy, Default, Deserialize)]
-struct EntryRates {
-    input: Option<NanoUsd>,
-    cached_input: Option<NanoUsd>,
-    cache_write: Option<NanoUsd>,
-    cache_write_1h: Option<NanoUsd>,
-    audio_input: Option<NanoUsd>,
-    image_input: Option<NanoUsd>,
-    output: Option<NanoUsd>,
-    reasoning_output: Option<NanoUsd>,
-    audio_output: Option<NanoUsd>,
-    image_output: Option<NanoUsd>,
-}
-
-#[derive(Deserialize)]
-struct EntryLongContext {
-    above_input_tokens: u64,
-    #[serde(flatten)]
-    rates: EntryRates,
-}
-
-impl EntryRates {
-    fn of(&self, kind: Kind) -> Option<NanoUsd> {
-        match kind {
-            Kind::Input => self.input,
-            Kind::CachedInput => self.cached_input,
-            Kind::CacheWrite => self.cache_write,
-            Kind::CacheWrite1h => self.cache_write_1h,
-            Kind::AudioInput => self.audio_input,
-            Kind::ImageInput => self.image_input,
-            Kind::Output => self.output,
-            Kind::Reasoning => self.reasoning_output,
-            Kind::AudioOutput => self.audio_output,
-            Kind::ImageOutput => self.image_output,
-        }
-    }
-
-    /// The rates, with what is absent taken from `base` at the same ratio.
-    fn over(self, base: &Rates) -> Rates {
-        Rates::over(base, |kind| self.of(kind))
-    }
-}
-
-impl Entry {
-    fn price(&self) -> ModelPrice {
-        let standard = Rates::new(|kind| self.rates.of(kind));
-        let tier = |tier, rates: Option<EntryRates>| rates.map(|rates| (tier, rates.over(&standard)));
-        let tiers = [
-            tier(Tier::Priority, self.priority),
-            tier(Tier::Fast, self.fast),
-            tier(Tier::Ultrafast, self.ultrafast),
-            tier(Tier::Flex, self.flex),
-        ];
-        let long_context = self.long_context.iter().map(|long| LongContext {
-            above_input_tokens: long.above_input_tokens,
-            rates: long.rates.over(&standard),
-        });
-        ModelPrice {
-            standard,
-            tiers: tiers.into_iter().flatten().collect(),
-            long_context: long_context.collect(),
-            fees: Fees::default(),
-            context_tokens: self.context_tokens,
-            max_output_tokens: self.max_output_tokens,
-            image: self.image,
-            reasons: self.reasoning,
-        }
-    }
-}
-
-/// The built-in table, read once at first use.
-fn built_in() -> Result<&'static HashMap<String, Arc<ModelPrice>>, Error> {
-    static TABLE: OnceLock<Result<HashMap<String, Arc<ModelPrice>>, String>> = OnceLock::new();
-    let table = TABLE.get_or_init(|| {
-        let file: File = toml::from_str(BUILT_IN).map_err(|error| error.to_string())?;
-        let mut table = HashMap::new();
-        for entry in &file.model {
-            let price = Arc::new(entry.price());
-            for name in entry.aliases.iter().chain([&entry.name]) {
-                table.insert(format!("{}/{name}", entry.provider), price.clone());
-            }
-        }
-        Ok(table)
-    });
-    table.as_ref().map_err(|error| Error::Internal { message: format!("the built-in price table: {error}") })
+/// A model, its prices, and where they come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PricedModel {
+    /// `provider/model`.
+    pub name: String,
+    /// Other names of it, each `provider/model`.
+    pub aliases: Vec<String>,
+    /// What it does.
+    pub kind: ModelKind,
+    /// Its prices.
+    pub price: Arc<ModelPrice>,
+    /// The day from which the provider refuses it.
+    pub retires: Option<String>,
+    /// Where the prices were found.
+    pub source: Option<String>,
+    /// The day on which they were.
+    pub as_of: Option<String>,
+    /// What else to know about them.
+    pub note: Option<String>,
+    /// From the configuration, above what is built in.
+    pub configured: bool,
 }
 
 impl Catalog {
     /// The built-in prices with `settings` beside and above them.
-    pub(crate) fn with_prices(settings: &BTreeMap<String, PriceSettings>) -> Result<Self, Error> {
-        let mut added = HashMap::new();
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a price that is negative or absent, or a name without a provider.
+    pub fn with_prices(settings: &Prices) -> Result<Self, Error> {
+        let mut added = BTreeMap::new();
         for (name, settings) in settings {
-            if !name.contains('/') {
-                return Err(Error::config(format!("prices.{name:?}: write the name as \"provider/model\"")));
+            let wrong = |why: &str| Error::config(format!("prices.{name:?}{why}"));
+            let Some((provider, _)) = name.split_once('/') else {
+                return Err(wrong(": write the name as \"provider/model\""));
+            };
+            let model = PricedModel {
+                configured: true,
+                ..priced(provider, name, settings).map_err(|why| wrong(&why))?
+            };
+            let model = Arc::new(model);
+            for alias in &model.aliases {
+                added.entry(alias.clone()).or_insert_with(|| model.clone());
             }
-            added.insert(name.clone(), Arc::new(added_price(name, settings)?));
+            added.insert(name.clone(), model);
         }
         Ok(Self { added })
     }
 
     /// The price of `provider/model`.
     pub(crate) fn get(&self, name: &str) -> Result<Option<Arc<ModelPrice>>, Error> {
-        match self.added.get(name) {
-            Some(price) => Ok(Some(price.clone())),
-            None => Ok(built_in()?.get(name).cloned()),
-        }
+        Ok(self.find(name)?.map(|model| model.price.clone()))
     }
 
-    /// Every priced `provider/model`.
-    pub(crate) fn names(&self) -> Result<impl Iterator<Item = &str>, Error> {
-        Ok(built_in()?.keys().chain(self.added.keys()).map(String::as_str))
+    /// What is known of `provider/model`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if a built-in price cannot be read.
+    pub fn find(&self, name: &str) -> Result<Option<Arc<PricedModel>>, Error> {
+        if let Some(model) = self.added.get(name) {
+            return Ok(Some(model.clone()));
+        }
+        let Some((provider, model)) = name.split_once('/') else { return Ok(None) };
+        let Some(found) = built_in::find(provider, model)? else { return Ok(None) };
+        published(provider, found.name, &found.settings).map(|model| Some(Arc::new(model)))
+    }
+
+    /// Every priced model, by name.
+    ///
+    /// # Errors
+    /// As [`Catalog::find`].
+    pub fn models(&self) -> Result<Vec<Arc<PricedModel>>, Error> {
+        let mut models = BTreeMap::new();
+        for found in built_in::all() {
+            let (provider, found) = found?;
+            let mut model = published(provider, found.name, &found.settings)?;
+            model.aliases.retain(|alias| !self.added.contains_key(alias));
+            models.insert(model.name.clone(), Arc::new(model));
+        }
+        for model in self.added.values() {
+            models.insert(model.name.clone(), model.clone());
+        }
+        Ok(models.into_values().collect())
+    }
+
+    /// Every name and alias that has a price.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        built_in::names().filter(|name| !self.added.contains_key(name)).chain(self.added.keys().cloned())
     }
 }
 
-fn added_price(name: &str, settings: &PriceSettings) -> Result<ModelPrice, Error> {
-    let given = |kind| match kind {
-        Kind::Input => Some(settings.input_usd),
-        Kind::CachedInput => settings.cached_input_usd,
-        Kind::CacheWrite => settings.cache_write_usd,
-        Kind::Output => Some(settings.output_usd),
-        _ => None,
-    };
-    if Kind::ALL.into_iter().filter_map(given).any(|price| price < NanoUsd::ZERO) {
-        return Err(Error::config(format!("prices.{name:?}: a price is negative")));
-    }
-    Ok(ModelPrice {
-        standard: Rates::new(given),
-        tiers: Vec::new(),
-        long_context: Vec::new(),
-        fees: Fees::default(),
-        context_tokens: settings.context_tokens.map(u64::from),
-        max_output_tokens: settings.max_output_tokens.map(u64::from),
-        image: None,
-        // Nothing says that it does not.
-        reasons: true,
+fn published(provider: &str, model: &str, settings: &PriceSettings) -> Result<PricedModel, Error> {
+    let name = format!("{provider}/{model}");
+    priced(provider, &name, settings)
+        .map_err(|why| Error::Internal { message: format!("the built-in price of {name:?}{why}") })
+}
+
+/// The model that `settings` describe, or what is wrong with them, to follow their name.
+fn priced(provider: &str, name: &str, settings: &PriceSettings) -> Result<PricedModel, String> {
+    Ok(PricedModel {
+        name: name.to_owned(),
+        aliases: settings.aliases.iter().map(|alias| format!("{provider}/{alias}")).collect(),
+        kind: settings.kind,
+        price: Arc::new(price(settings)?),
+        retires: settings.retires.clone(),
+        source: settings.source.clone(),
+        as_of: settings.as_of.clone(),
+        note: settings.note.clone(),
+        configured: false,
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn price(name: &str) -> Arc<ModelPrice> {
-        Catalog::with_prices(&BTreeMap::new()).unwrap().get(name).unwrap().unwrap()
+fn price(settings: &PriceSettings) -> Result<ModelPrice, String> {
+    if settings.input_usd.is_none() {
+        return Err(" needs the key `input_usd`".to_owned());
     }
-
-    #[test]
-    fn the_built_in_table_is_sound() {
-        let table = built_in().unwrap();
-        assert!(table.len() > 50, "{}", table.len());
-        let file: File = toml::from_str(BUILT_IN).unwrap();
-        let names: usize = file.model.iter().map(|entry| entry.aliases.len() + 1).sum();
-        assert_eq!(names, table.len(), "no name stands twice");
-        for (name, price) in table {
-            let rates = price.standard;
-            assert!(rates[Kind::Input].amount() > NanoUsd::ZERO, "{name}");
-            assert!(rates[Kind::CachedInput] <= rates[Kind::Input], "{name}");
-            assert!(rates[Kind::CacheWrite] >= rates[Kind::Input], "{name}");
-            assert!(price.context_tokens.is_some(), "{name}");
-        }
-    }
-
-    #[test]
-    fn known_models_have_the_published_price() {
-        let mini = price("openai/gpt-5-mini").standard;
-        assert_eq!(mini[Kind::Input].amount(), "0.25".parse().unwrap());
-        assert_eq!(mini[Kind::CachedInput].amount(), "0.025".parse().unwrap());
-        assert_eq!(mini[Kind::Output].amount(), "2.00".parse().unwrap());
-        let small = price("openai/text-embedding-3-small").standard;
-        assert_eq!(small[Kind::Input].amount(), "0.02".parse().unwrap());
-    }
+    let standard = Rates::new(|kind| settings.rate(kind));
+    let tiers = [
+        (Tier::Priority, &settings.priority),
+        (Tier::Fast, &settings.fast),
+        (Tier::Ultrafast, &settings.ultrafast),
+        (Tier::Flex, &settings.flex),
+    ];
+    let tiers = tiers.into_iter().filter_map(|(tier, given)| {
+        given.as_ref().map(|given| (tier, Rates::over(&standard, |kind| given.rate(kind))))
+    });
+    let mut long_context: Vec<_> = settings
+        .long_context
+        .iter()
+        .map(|long| LongContext {
+            above_input_tokens: long.above_input_tokens.into(),
+            rates: Rates::over(&standard, |kind| long.rate(kind)),
+        })
+        .collect();
+    long_context.sort_by_key(|long| long.above_input_tokens);
+    let price = ModelPrice {
+        standard,
+        tiers: tiers.collect(),
+        long_context,
+        fees: Fees {
+            request: settings.usd_per_request,
+            web_search: settings.usd_per_web_search,
+            file_search: settings.usd_per_file_search,
+            code_execution: settings.usd_per_code_execution,
+        },
+        tells_cost: settings.tells_cost,
+        context_tokens: settings.context_tokens.map(u64::from),
+        max_output_tokens: settings.max_output_tokens.map(u64::from),
+        image: settings.image,
+        // Nothing says that it does not.
+        reasons: settings.reasoning.unwrap_or(true),
+    };
+    if is_negative(&price) { Err(": a price is negative".to_owned()) } else { Ok(price) }
 }
+
+fn is_negative(price: &ModelPrice) -> bool {
+    let tables = [&price.standard]
+        .into_iter()
+        .chain(price.tiers.iter().map(|(_, rates)| rates))
+        .chain(price.long_context.iter().map(|long| &long.rates));
+    let mut rates = tables.flat_map(|rates| Kind::ALL.map(|kind| rates[kind].amount()));
+    let Fees { request, web_search, file_search, code_execution } = price.fees;
+    let fees = [request, web_search, file_search, code_execution];
+    rates.any(|amount| amount < NanoUsd::ZERO) || fees.into_iter().any(|amount| amount < NanoUsd::ZERO)
+}
+
+#[cfg(test)]
+mod tests;

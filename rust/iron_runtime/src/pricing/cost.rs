@@ -8,6 +8,10 @@ use crate::call::Usage;
 /// The cost of `usage`, rounded up once to a nano-dollar; a model without a price is free.
 pub(crate) fn cost(price: Option<&ModelPrice>, tier: Option<Tier>, usage: &Usage) -> NanoUsd {
     let Some(price) = price else { return NanoUsd::ZERO };
+    // Nothing is never what a call cost: a gateway that does not know its prices says so.
+    if let Some(told) = usage.told_cost.filter(|told| price.tells_cost && *told > NanoUsd::ZERO) {
+        return told;
+    }
     let rates = price.rates(usage.input_tokens, tier);
     // A provider counts each kind within the whole; what it says beyond that is not believed twice.
     let mut input = usage.input_tokens;
@@ -41,14 +45,13 @@ fn take(left: &mut u64, wanted: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use super::*;
     use crate::pricing::{Catalog, Fees, Rates};
 
     fn mini() -> Arc<ModelPrice> {
-        Catalog::with_prices(&BTreeMap::new()).unwrap().get("openai/gpt-5-mini").unwrap().unwrap()
+        Catalog::default().get("openai/gpt-5-mini").unwrap().unwrap()
     }
 
     #[test]
@@ -87,6 +90,20 @@ mod tests {
         let tokens =
             840 + 100 * 2 + 30 * 4 + 20 * 8 + 7 * 16 + 3 * 32 + 436 * 64 + 40 * 128 + 11 * 256 + 13 * 512;
         assert_eq!(cost(Some(&price), None, &usage).nanos(), tokens * 1_000 + 2 * 10_000_000);
+    }
+
+    #[test]
+    fn what_a_provider_says_is_believed_where_it_is_known_to_say_it() {
+        let mut price = ModelPrice::clone(&mini());
+        let told = |nanos| Usage {
+            input_tokens: 10,
+            told_cost: Some(NanoUsd::from_nanos(nanos)),
+            ..Usage::default()
+        };
+        assert_eq!(cost(Some(&price), None, &told(7)).nanos(), 2_500);
+        price.tells_cost = true;
+        assert_eq!(cost(Some(&price), None, &told(7)).nanos(), 7);
+        assert_eq!(cost(Some(&price), None, &told(0)).nanos(), 2_500);
     }
 
     #[test]

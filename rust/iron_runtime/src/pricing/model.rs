@@ -1,40 +1,76 @@
 //! What is published about one model.
 
 use iron_protocol::NanoUsd;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Rates;
 use crate::call::Usage;
 
 /// What is published about one model.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ModelPrice {
-    pub(crate) standard: Rates,
-    pub(crate) tiers: Vec<(Tier, Rates)>,
-    /// In the order of their thresholds.
-    pub(crate) long_context: Vec<LongContext>,
-    pub(crate) fees: Fees,
-    pub(crate) context_tokens: Option<u64>,
-    pub(crate) max_output_tokens: Option<u64>,
-    pub(crate) image: Option<ImageRule>,
+pub struct ModelPrice {
+    /// Its usual prices.
+    pub standard: Rates,
+    /// Its prices on other tiers.
+    pub tiers: Vec<(Tier, Rates)>,
+    /// Its prices for long input, in the order of their thresholds.
+    pub long_context: Vec<LongContext>,
+    /// What is billed by the piece.
+    pub fees: Fees,
+    /// Replies say what they cost, in US dollars.
+    pub tells_cost: bool,
+    /// Input and output together, at most.
+    pub context_tokens: Option<u64>,
+    /// Output at most, each choice.
+    pub max_output_tokens: Option<u64>,
+    /// How many tokens an image is, at most.
+    pub image: Option<ImageRule>,
     /// It may reason, which is billed as output and not shown.
-    pub(crate) reasons: bool,
+    pub reasons: bool,
+}
+
+/// What a model does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// It answers.
+    #[default]
+    Chat,
+    /// It makes vectors.
+    Embedding,
+}
+
+impl ModelKind {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embedding => "embedding",
+        }
+    }
 }
 
 /// Prices of a whole request whose input is long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LongContext {
-    pub(crate) above_input_tokens: u64,
-    pub(crate) rates: Rates,
+pub struct LongContext {
+    /// The most input tokens, cached ones included, that are not long.
+    pub above_input_tokens: u64,
+    /// The prices beyond.
+    pub rates: Rates,
 }
 
 /// What is billed by the piece: the request itself, and each run of a tool that the provider runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fees {
-    pub(crate) request: NanoUsd,
-    pub(crate) web_search: NanoUsd,
-    pub(crate) file_search: NanoUsd,
-    pub(crate) code_execution: NanoUsd,
+pub struct Fees {
+    /// Each request.
+    pub request: NanoUsd,
+    /// Each web search.
+    pub web_search: NanoUsd,
+    /// Each search in files.
+    pub file_search: NanoUsd,
+    /// Each run of a program.
+    pub code_execution: NanoUsd,
 }
 
 impl Fees {
@@ -59,12 +95,14 @@ fn times(amount: NanoUsd, count: u64) -> NanoUsd {
 
 /// How fast an answer is wanted, where it changes the price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tier {
+pub enum Tier {
     /// OpenAI's `service_tier` "priority".
     Priority,
     /// Anthropic's `speed` "fast".
     Fast,
+    /// OpenAI's `service_tier` "ultrafast".
     Ultrafast,
+    /// OpenAI's `service_tier` "flex".
     Flex,
 }
 
@@ -82,17 +120,35 @@ impl Tier {
 }
 
 /// How many tokens an image is, at most.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(tag = "rule", rename_all = "snake_case")]
-pub(crate) enum ImageRule {
-    Tiles { base_tokens: u64, tile_tokens: u64 },
-    Patches { multiplier: NanoUsd, max_patches: u64 },
-    Pixels { per_token: u64, max_tokens: u64 },
+pub enum ImageRule {
+    /// A base, and a number for each tile of 512 px.
+    Tiles {
+        /// Of the image.
+        base_tokens: u64,
+        /// Of each tile.
+        tile_tokens: u64,
+    },
+    /// A number for each patch of 32 px.
+    Patches {
+        /// Tokens of a patch, as decimal text.
+        multiplier: NanoUsd,
+        /// An image has no more.
+        max_patches: u64,
+    },
+    /// A token for so many pixels.
+    Pixels {
+        /// So many.
+        per_token: u64,
+        /// An image has no more.
+        max_tokens: u64,
+    },
 }
 
 impl ModelPrice {
     /// The rates of a request with that much input on that tier. Tier and long context multiply.
-    pub(crate) fn rates(&self, input_tokens: u64, tier: Option<Tier>) -> Rates {
+    pub fn rates(&self, input_tokens: u64, tier: Option<Tier>) -> Rates {
         let tiered = self.tiers.iter().find(|(name, _)| Some(*name) == tier);
         let tiered = tiered.map_or(self.standard, |(_, rates)| *rates);
         let long = self.long_context.iter().rev().find(|long| input_tokens > long.above_input_tokens);
@@ -122,6 +178,7 @@ mod tests {
                 LongContext { above_input_tokens: 200, rates: rates("6", "30") },
             ],
             fees: Fees::default(),
+            tells_cost: false,
             context_tokens: None,
             max_output_tokens: None,
             image: None,

@@ -6,22 +6,32 @@ use iron_protocol::{NanoUsd, Price};
 
 /// A kind of token that may have a price of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// Input.
     Input,
+    /// Input that the provider had cached.
     CachedInput,
+    /// Input that the provider writes to its cache.
     CacheWrite,
+    /// Input that it writes there for an hour or longer.
     CacheWrite1h,
+    /// Input that is sound.
     AudioInput,
+    /// Input that is images.
     ImageInput,
+    /// Output.
     Output,
+    /// Output that is reasoning.
     Reasoning,
+    /// Output that is sound.
     AudioOutput,
+    /// Output that is images.
     ImageOutput,
 }
 
 impl Kind {
     /// Every kind; one that stands in for another comes before it.
-    pub(crate) const ALL: [Self; 10] = [
+    pub const ALL: [Self; 10] = [
         Self::Input,
         Self::CachedInput,
         Self::CacheWrite,
@@ -33,6 +43,22 @@ impl Kind {
         Self::AudioOutput,
         Self::ImageOutput,
     ];
+
+    /// The key of its price in `[prices]`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Input => "input_usd",
+            Self::CachedInput => "cached_input_usd",
+            Self::CacheWrite => "cache_write_usd",
+            Self::CacheWrite1h => "cache_write_1h_usd",
+            Self::AudioInput => "audio_input_usd",
+            Self::ImageInput => "image_input_usd",
+            Self::Output => "output_usd",
+            Self::Reasoning => "reasoning_usd",
+            Self::AudioOutput => "audio_output_usd",
+            Self::ImageOutput => "image_output_usd",
+        }
+    }
 
     /// The kind whose price stands where this one has none of its own.
     const fn stand_in(self) -> Option<Self> {
@@ -47,7 +73,7 @@ impl Kind {
 
 /// The price of each kind of token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rates([Price; Kind::ALL.len()]);
+pub struct Rates([Price; Kind::ALL.len()]);
 
 impl Index<Kind> for Rates {
     type Output = Price;

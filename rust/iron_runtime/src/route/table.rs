@@ -71,6 +71,11 @@ impl RouteTable {
         self.0.target(name)
     }
 
+    /// The prices behind it.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
     /// The route of an alias or of `provider/model`.
     ///
     /// # Errors
@@ -105,7 +110,8 @@ impl Table {
         };
         let price = self.catalog.get(name)?;
         if price.is_none() && !self.allow_unpriced {
-            let message = unknown("model", name, self.catalog.names()?);
+            let names: Vec<_> = self.catalog.names().collect();
+            let message = unknown("model", name, names.iter().map(String::as_str));
             return Err(Error::config(format!(
                 "{message}; no price is known for it: add [prices.{name:?}], or set budget.unpriced = \"allow\""
             )));

@@ -1,5 +1,4 @@
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
@@ -7,10 +6,10 @@ use super::contents::PROMPT_TOKENS;
 use super::*;
 use crate::call::{Content, Message, Part, Role, Usage};
 use crate::json::Json;
-use crate::pricing::{Catalog, Fees, ImageRule, LongContext, cost};
+use crate::pricing::{Catalog, Fees, ImageRule, LongContext, ModelKind, cost};
 
 fn price(name: &str) -> Arc<ModelPrice> {
-    Catalog::with_prices(&BTreeMap::new()).unwrap().get(name).unwrap().unwrap()
+    Catalog::default().get(name).unwrap().unwrap()
 }
 
 fn request(text: &str) -> ChatRequest {
@@ -90,6 +89,12 @@ fn a_longer_cache_is_paid_only_when_it_is_asked_for() {
     assert_eq!(after.input_cost.nanos(), i64::try_from(after.input_tokens).unwrap() * 6_000);
 }
 
+static BUILT_IN: LazyLock<Vec<Arc<ModelPrice>>> = LazyLock::new(|| {
+    let models = Catalog::default().models().unwrap();
+    let chat = models.iter().filter(|model| model.kind == ModelKind::Chat);
+    chat.map(|model| model.price.clone()).collect()
+});
+
 /// A share of a whole, in thousandths.
 fn part(whole: u64, share: u64) -> u64 {
     u64::try_from(u128::from(whole) * u128::from(share) / 1_000).unwrap()
@@ -115,6 +120,7 @@ prop_compose! {
                 LongContext { above_input_tokens: thresholds.1, rates: longer },
             ],
             fees: Fees { request, web_search, file_search, code_execution },
+            tells_cost: false,
             context_tokens: Some(300_000),
             max_output_tokens: Some(50_000),
             image: Some(ImageRule::Pixels { per_token: 750, max_tokens: 1_600 }),
@@ -131,9 +137,7 @@ proptest! {
         sound in any::<bool>(), caches in any::<bool>(), tool_uses in prop::option::of(0_u64..5),
         tier in prop::option::of(Just(Tier::Priority)), shares in prop::array::uniform10(0_u64..=1_000),
     ) {
-        let catalog = Catalog::with_prices(&BTreeMap::new()).unwrap();
-        let names: Vec<_> = catalog.names().unwrap().filter(|name| !name.contains("embedding")).collect();
-        let price = if built_in { ModelPrice::clone(&price(names[index.index(names.len())])) } else { priced };
+        let price = if built_in { ModelPrice::clone(&BUILT_IN[index.index(BUILT_IN.len())]) } else { priced };
         let mut request = request(&"x".repeat(length));
         request.max_tokens = Some(max_tokens);
         request.n = Some(n);
