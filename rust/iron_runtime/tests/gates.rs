@@ -6,7 +6,7 @@ use futures::FutureExt;
 use futures::future::join_all;
 use iron_protocol::NanoUsd;
 use iron_runtime::{CallContext, Error};
-use iron_simulator::{Fault, Reply, RetryAfter, Rule, StatusFault};
+use iron_simulator::{Fault, RateLimitHeaders, Reply, RetryAfter, Rule, Settings, Simulator, StatusFault};
 use serde_json::json;
 
 use crate::rig::{MODEL, Rig, ask, soon, until, within};
@@ -89,4 +89,24 @@ async fn calls_dropped_at_the_gate_leave_nothing_behind() {
     soon(rig.client.chat(ask("x", 5), within([budget.clone()]))).await.unwrap();
     assert_eq!(rig.stats().await.requests, 3);
     rig.at_rest(&budget);
+}
+
+/// The simulator announces how much of the minute is left: of a single request nothing, and that it comes back in 1 s.
+#[tokio::test]
+async fn a_quota_that_is_said_to_be_used_up_is_not_tried() {
+    let limits = RateLimitHeaders { requests: 1, tokens: 1_000_000 };
+    let settings =
+        Settings { rules: vec![replying()], rate_limit_headers: Some(limits), ..Settings::default() };
+    let rig = Rig::of(Simulator::start(settings).await.unwrap(), json!({}));
+    let calls = [(); 2].map(|()| rig.client.chat(ask("x", 5), within([])));
+    let [first, second] = calls;
+    soon(first).await.unwrap();
+    assert!(rig.client.upstreams()[0].closed_for.is_some());
+    let hasty = CallContext { timeout: Some(Duration::from_millis(100)), ..within([]) };
+    let error = soon(rig.client.chat(ask("x", 5), hasty)).await.unwrap_err();
+    assert!(matches!(error, Error::RateLimited { retry_after: Some(_), .. }), "{error}");
+    assert_eq!(soon(second).await.unwrap().report.attempts, 1);
+    assert_eq!(rig.stats().await.requests, 2, "and none was refused");
+    let at: Vec<_> = rig.simulator.requests().iter().map(|request| request.at_ms).collect();
+    assert!(at[1] >= at[0] + 999, "{at:?}");
 }

@@ -10,6 +10,7 @@ use super::asked::{Asked, Plan};
 use crate::Error;
 use crate::budget::Reservation;
 use crate::call::{Settlement, Usage};
+use crate::clock::now;
 use crate::config::Target;
 use crate::pricing::{Bound, cost};
 use crate::provider::ReplyFacts;
@@ -67,6 +68,9 @@ impl Call {
             Err(failure) => return Err(self.failed(failure, reservation, visit)),
         };
         visit.accepted();
+        if let Some(wait) = exchange.full_for() {
+            stop.upstream.gate.close(now() + wait);
+        }
         if let Asked::Chat { stream: true, .. } = asked {
             if let Err(failure) = exchange.events().await {
                 return Err(self.failed(failure, reservation, visit));

@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 
 use super::failure::{Billing, Failure, Retry, cause, connection};
 use super::http::Deadlines;
+use super::quota::used_up;
 use super::retry::retry_after;
 use crate::Error;
 use crate::clock::{Instant, calendar_now, now};
@@ -73,6 +74,11 @@ impl Exchange {
             status if status.is_success() => Ok(exchange),
             _ => Err(exchange.into_failure().await),
         }
+    }
+
+    /// How long the provider would refuse every further request for, by what it says of its quota.
+    pub(crate) fn full_for(&self) -> Option<Duration> {
+        used_up(self.response.headers(), calendar_now)
     }
 
     fn status(&self) -> u16 {
@@ -227,7 +233,7 @@ impl Exchange {
 
     async fn into_failure(mut self) -> Failure {
         let status = self.status();
-        let asked = retry_after(self.response.headers(), calendar_now());
+        let asked = retry_after(self.response.headers(), calendar_now()).or_else(|| self.full_for());
         let mut body = BytesMut::new();
         // What of an error body cannot be read is not worth another error.
         while let Ok(Some(piece)) = self.part().await {

@@ -7,6 +7,7 @@ mod failure;
 mod gate;
 mod http;
 mod pool;
+mod quota;
 mod retry;
 mod retry_budget;
 mod sse;
