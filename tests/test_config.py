@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ import iron_sdk as iron
 if TYPE_CHECKING:
     from decimal import Decimal
 
+PAGE = Path(__file__).parent.parent / "docs/configuration.md"
 PROFILES = """
 [budget]
 limit_usd = "1.00"
@@ -128,6 +131,21 @@ def test_a_variable_that_is_a_slip_is_refused(monkeypatch):
 def test_a_variable_of_somebody_else_is_left_alone(monkeypatch):
     monkeypatch.setenv("IRON_TOKEN", "theirs")
     assert limit() is None
+
+
+def test_errors_read_as_documented(directory, monkeypatch):
+    shown = re.search(
+        r"^```text\n(iron\.toml:.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert shown
+    messages = [refused(config={"budget": {"limit_usd": "-1"}})]
+    (directory / "iron.toml").write_text("\n\n\n[timeouts]\ntotl_ms = 1\n", encoding="utf-8")
+    messages.append(refused())
+    (directory / "iron.toml").write_text(PROFILES, encoding="utf-8")
+    messages.append(refused(profile="prodution"))
+    monkeypatch.setenv("IRON_RETRY_MAX_ATTEMPTS", "0")
+    messages.append(refused())
+    assert set(messages) == set(shown[1].splitlines())
 
 
 def test_a_key_is_never_quoted(monkeypatch):

@@ -1,4 +1,8 @@
 //! Settings as they are written in `iron.toml`, in the environment and in keyword arguments.
+//!
+//! A setting is a field with a doc comment in the type of its section, and a row in `docs/configuration.md`. Its variable,
+//! its place in an error, `iron check`, `iron schema` and `iron init` follow from the field: its default, its range, and,
+//! where it has no default, its example. What is checked beyond types is told by [`Error::config`](crate::Error::config).
 
 mod environment;
 mod find;

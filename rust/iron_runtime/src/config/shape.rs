@@ -114,3 +114,41 @@ fn divisions(words: &str) -> impl Iterator<Item = usize> {
     let ends = words.match_indices('_').map(|(at, _)| at).chain(std::iter::once(words.len()));
     ends.filter(|at| *at > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The path of every key, with a name of the user's where one is asked for.
+    fn paths(shape: &Shape) -> Vec<Vec<String>> {
+        let under = |name: &str, shape: &Shape| {
+            let below = paths(shape).into_iter();
+            below.map(|path| [vec![name.to_owned()], path].concat()).collect::<Vec<_>>()
+        };
+        match shape {
+            Shape::Value => vec![Vec::new()],
+            Shape::Keys(keys) => keys.iter().flat_map(|(key, shape)| under(key, shape)).collect(),
+            Shape::Names(shape) => under("my_name", shape),
+        }
+    }
+
+    #[test]
+    fn every_key_has_a_variable_of_its_own() {
+        let paths = paths(Shape::settings());
+        assert!(paths.len() > 40, "{paths:?}");
+        for path in paths {
+            let words = path.iter().map(|key| capitals(key)).collect::<Vec<_>>().join("_");
+            assert_eq!(Shape::settings().path(&words, None), Some(path));
+        }
+    }
+
+    #[test]
+    fn a_name_of_the_file_counts_before_the_shortest() {
+        let tree = |text: &str| crate::config::parse::toml(std::path::Path::new("iron.toml"), text).unwrap();
+        let path =
+            |words: &str, text: &str| Shape::settings().path(words, Some(&tree(text))).unwrap().join(" ");
+        let words = "PROVIDERS_A_HEADERS_B_HEADERS_C";
+        assert_eq!(path(words, ""), "providers a headers b_headers_c");
+        assert_eq!(path(words, "[providers.'A-headers.b']"), "providers A-headers.b headers c");
+    }
+}

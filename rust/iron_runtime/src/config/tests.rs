@@ -1,5 +1,7 @@
 //! What an error says, and the place that it names.
 
+mod property;
+
 use std::path::Path;
 
 use iron_protocol::NanoUsd;
