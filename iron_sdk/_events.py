@@ -97,7 +97,7 @@ class CallRefused(Event):
     request_id: str
     """The call."""
     code: str
-    """`budget_exceeded` or `rate_limited`."""
+    """`budget_exceeded`, `ledger` or `rate_limited`."""
     budget: str | None
     """Name of the budget that refused."""
 

@@ -62,7 +62,7 @@ def _find() -> Port:
         loop = get_running_loop()
     except RuntimeError:
         raise RuntimeError(
-            "no event loop of asyncio is running: await this in a coroutine that asyncio.run runs; "
+            "no running event loop: await this in a coroutine that asyncio.run runs; "
             "code without an event loop uses iron.SyncClient"
         ) from None
     with _lock:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import pickle
 import threading
 
 import pytest
 from child import run
-from waiting import until
 
 import iron_sdk as iron
 
@@ -149,16 +147,26 @@ def test_a_thread_reads_along_without_a_loop(iron_simulator):
     assert [type(event) for event in told] == [iron.CallStarted, iron.CallFinished]
 
 
-async def test_a_reader_that_is_dropped_reads_no_more(iron_client):
-    events = iron.events()
-    waiting = asyncio.ensure_future(anext(events))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    await asyncio.wait([waiting])
-    del events, waiting
-    gc.collect()
-    await iron_client.chat("Hello")
-    await until(lambda: iron_client.in_flight == 0)
+def test_a_forked_child_reads_no_events_of_its_parent(iron_simulator):
+    run(
+        """
+        one = sync_client()
+        events = iron.events()
+        one.chat("Hello")
+        child = os.fork()
+        if child == 0:
+            for read in (iron.events, lambda: next(events), events.close):
+                try:
+                    read()
+                except iron.ForkedProcessError:
+                    continue
+                os._exit(1)
+            sys.exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert [type(next(events)) for _ in range(2)] == [iron.CallStarted, iron.CallFinished]
+        """,
+        simulator=iron_simulator,
+    )
 
 
 def test_loops_and_threads_that_wait_for_events_hold_up_no_exit():

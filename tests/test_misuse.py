@@ -25,12 +25,6 @@ async def test_a_blocking_stream_in_an_asynchronous_loop(iron_simulator):
             pass
 
 
-def test_a_call_without_an_event_loop(iron_client):
-    call = iron_client.chat("Hello")
-    with pytest.raises(RuntimeError, match="SyncClient"):
-        call.send(None)
-
-
 def test_a_call_that_is_not_awaited_is_warned_of(iron_client):
     with pytest.warns(RuntimeWarning, match="never awaited"):
         iron_client.chat("Hello")

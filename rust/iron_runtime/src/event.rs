@@ -86,7 +86,7 @@ pub enum Happened {
     Refused {
         /// The call.
         request_id: RequestId,
-        /// `budget_exceeded` or `rate_limited`.
+        /// `budget_exceeded`, `ledger` or `rate_limited`.
         code: ErrorCode,
         /// The budget that refused.
         budget: Option<String>,

@@ -140,7 +140,7 @@ impl Watch {
         let events = &self.bill.watchers.events;
         let budget = match &error {
             Error::BudgetExceeded(refusal) => Some(&refusal.budget),
-            Error::RateLimited { upstream: None, .. } => None,
+            Error::Ledger(_) | Error::RateLimited { upstream: None, .. } => None,
             _ => {
                 self.counters().failed(code);
                 let shown = upstream.unwrap_or_default();
