@@ -196,11 +196,11 @@ class Governed:
 
     @property
     def raw(self) -> bytes:
-        """The provider's own body, untouched; of a stream, the same body put together from its chunks."""
-        return self._native.body()
+        """The provider's own body, untouched; of a stream, the same body put together from its events."""
+        return self._native.raw()
 
     def json(self) -> dict[str, Any]:
-        """Read the provider's own body.
+        """Read the body as OpenAI shapes it: the provider's own, if it speaks OpenAI's protocol.
 
         Returns:
             The body as a dict, the same one at each call.

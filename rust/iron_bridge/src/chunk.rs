@@ -39,7 +39,7 @@ impl Chunk {
     /// The event's JSON, as the provider sent it.
     #[getter]
     fn raw<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.0.data)
+        PyBytes::new(py, self.0.raw())
     }
 
     /// What the chunk adds to tool calls: `ToolCallDelta` objects.

@@ -24,9 +24,14 @@ impl Reply {
 #[guarded]
 #[pymethods]
 impl Reply {
-    /// The provider's own body.
+    /// The body as OpenAI shapes it.
     fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.0.body)
+    }
+
+    /// The provider's own body.
+    fn raw<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.raw())
     }
 
     /// The text of the first choice; empty if it has none.

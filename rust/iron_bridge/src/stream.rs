@@ -144,7 +144,7 @@ impl Pump {
         while let Some(batch) = stream.next_batch().await {
             let batch = batch?;
             self.buffer.change(|content| {
-                content.bytes += batch.iter().map(|chunk| chunk.data.len()).sum::<usize>();
+                content.bytes += batch.iter().map(held_bytes).sum::<usize>();
                 content.chunks.extend(batch);
             });
             self.buffer.has_room().await;
@@ -269,6 +269,10 @@ impl Stream {
         self.0.get(py)?.close();
         Ok(())
     }
+}
+
+fn held_bytes(chunk: &Chunk) -> usize {
+    chunk.data.len() + chunk.raw.as_ref().map_or(0, bytes::Bytes::len)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -90,7 +90,7 @@ impl<'a> Summary<'a> {
             "attempts": report.attempts,
             "warnings": self.warnings(),
             "total_ms": u64::try_from(report.timing.total.as_millis()).unwrap_or(u64::MAX),
-            "raw": serde_json::from_slice::<&RawValue>(&self.reply.body).ok(),
+            "raw": serde_json::from_slice::<&RawValue>(self.reply.raw()).ok(),
         });
         shown.to_string()
     }
@@ -124,6 +124,7 @@ mod tests {
                 timing: Timing { total: Duration::from_millis(1_234), ..Timing::default() },
             },
             body: body.into(),
+            raw: None,
         }
     }
 

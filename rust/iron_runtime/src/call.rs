@@ -329,8 +329,17 @@ pub struct CallReport {
 pub struct Reply {
     /// What governing the call found out.
     pub report: CallReport,
-    /// The provider's own body, untouched.
+    /// The body, as OpenAI shapes it.
     pub body: Bytes,
+    /// The provider's own body, untouched, where that has another shape.
+    pub raw: Option<Bytes>,
+}
+
+impl Reply {
+    /// The provider's own body.
+    pub fn raw(&self) -> &Bytes {
+        self.raw.as_ref().unwrap_or(&self.body)
+    }
 }
 
 impl fmt::Debug for Reply {
@@ -345,14 +354,23 @@ impl fmt::Debug for Reply {
 /// One event of a streamed reply.
 #[derive(Clone)]
 pub struct Chunk {
-    /// The event's JSON, untouched.
+    /// The event's JSON, as OpenAI shapes it.
     pub data: Bytes,
+    /// The provider's own event, untouched, where that has another shape.
+    pub raw: Option<Bytes>,
     /// Text added to the choice; empty for events that add none.
     pub text: Text,
     /// The choice it belongs to.
     pub index: u32,
     /// Why the choice ended, on its last event.
     pub finish_reason: Option<Text>,
+}
+
+impl Chunk {
+    /// The provider's own event.
+    pub fn raw(&self) -> &Bytes {
+        self.raw.as_ref().unwrap_or(&self.data)
+    }
 }
 
 impl fmt::Debug for Chunk {

@@ -159,10 +159,10 @@ impl Call {
     /// The reply of a call that is no stream.
     fn whole(&mut self, governed: Result<Answer, Error>) -> Result<Reply, Error> {
         match governed {
-            Ok(Answer::Whole { body, usage, upstream }) => {
+            Ok(Answer::Whole { body, raw, usage, upstream }) => {
                 let report = self.report(usage, upstream);
                 self.watch.answered(&report);
-                Ok(Reply { report, body })
+                Ok(Reply { report, body, raw })
             }
             Ok(Answer::Begun(_)) => Err(self.watch.failed(unexpected())),
             Err(error) => Err(self.watch.failed(error)),

@@ -6,7 +6,7 @@ use iron_protocol::RequestId;
 use crate::Error;
 use crate::call::{ChatRequest, Chunk, Reply, Usage};
 use crate::pipeline::{Call, Open};
-use crate::provider::Reading;
+use crate::provider::{Reading, Whole};
 use crate::upstream::{EventDecoder, EventFault, Exchange, Failure, Verdict, verdict};
 
 /// A chat completion on its way in.
@@ -102,7 +102,8 @@ impl ChatStream {
         if self.state == State::Failed {
             return Err(self.broken("the stream has failed before"));
         }
-        Ok(Reply { report: self.call.report(self.usage, self.upstream.clone()), body: self.reading.body() })
+        let Whole { body, raw } = self.reading.whole();
+        Ok(Reply { report: self.call.report(self.usage, self.upstream.clone()), body, raw })
     }
 
     /// Read a piece of the body, or its end: the chunks that it completes, and what is wrong with what follows them.

@@ -14,6 +14,7 @@ mod origin;
 mod parse;
 mod prices;
 mod profile;
+mod provider;
 mod read;
 mod reliability;
 mod route;
@@ -38,14 +39,17 @@ pub(crate) use nearest::unknown;
 pub use origin::Origin;
 pub use prices::{LongContextSettings, PriceSettings, Prices, TierSettings};
 pub use profile::Profiles;
+pub(crate) use provider::Provider;
 pub(crate) use reliability::{BreakerPolicy, RetryPolicy};
 pub use reliability::{BreakerSettings, RetrySettings};
 pub use route::{RouteSettings, Strategy};
 pub use schema::schema;
 pub use secret::Secret;
 pub use template::template;
-pub use validate::{Config, MaxTokensField};
-pub(crate) use validate::{Provider, Target, Timeouts};
+pub use validate::Config;
+pub(crate) use validate::{Target, Timeouts};
+
+pub use crate::provider::profile::MaxTokensField;
 
 /// Everything that can be configured. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -64,7 +68,7 @@ pub struct Settings {
     pub retry: RetrySettings,
     /// When an upstream that fails is left alone.
     pub breaker: BreakerSettings,
-    /// Providers by name; `openai` is built in and may be changed here.
+    /// Providers by name; those that have a profile are built in and may be changed here.
     #[schemars(extend("propertyNames" = { "examples": ["local"] }))]
     pub providers: BTreeMap<String, ProviderSettings>,
     /// Routes by alias.
@@ -138,6 +142,9 @@ impl Default for TimeoutSettings {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderSettings {
+    /// The profile that it has, by name; the one of its own name when absent.
+    #[schemars(example = &"vllm")]
+    pub profile: Option<String>,
     /// Where the API begins, for example `https://api.openai.com/v1`.
     #[schemars(example = "http://127.0.0.1:8000/v1")]
     pub base_url: Option<String>,
@@ -152,6 +159,19 @@ pub struct ProviderSettings {
     pub headers: BTreeMap<String, Secret>,
     /// The request field that bounds the output.
     pub max_tokens_field: Option<MaxTokensField>,
+    /// What to do with parameters that the provider lacks.
+    pub unsupported_params: UnsupportedParams,
+}
+
+/// What to do with parameters that a provider lacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnsupportedParams {
+    /// Refuse the call, naming the parameter.
+    #[default]
+    Refuse,
+    /// Leave the parameter out, and say so in the reply's warnings.
+    Drop,
 }
 
 #[cfg(test)]

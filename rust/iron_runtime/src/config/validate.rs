@@ -1,32 +1,16 @@
 //! The validated configuration: what later code relies on without checking again.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use iron_protocol::NanoUsd;
-use reqwest::Url;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::environment::Environment;
 use super::load::Loaded;
-use super::{
-    BreakerPolicy, LimitSettings, ProviderSettings, RetryPolicy, Secret, Settings, Sources, Unpriced,
-};
+use super::provider::{Provider, providers};
+use super::{BreakerPolicy, LimitSettings, RetryPolicy, Settings, Sources, Unpriced};
 use crate::Error;
 use crate::pricing::{Catalog, ModelPrice};
-use crate::provider::WireFormat;
 use crate::route::RouteTable;
-
-/// The name of the built-in provider.
-const OPENAI: &str = "openai";
-const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
-const OPENAI_KEY: &str = "OPENAI_API_KEY";
-/// The variable that OpenAI's own SDKs read.
-const OPENAI_BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 
 /// Settings that have been checked against each other.
 #[derive(Clone, Debug)]
@@ -48,39 +32,6 @@ pub(crate) struct Timeouts {
     pub(crate) first_byte: Duration,
     pub(crate) idle: Duration,
     pub(crate) total: Duration,
-}
-
-/// The request field that bounds the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MaxTokensField {
-    /// What most OpenAI-compatible vendors read.
-    MaxTokens,
-    /// What OpenAI reads; its reasoning models refuse the other.
-    MaxCompletionTokens,
-}
-
-impl MaxTokensField {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::MaxTokens => "max_tokens",
-            Self::MaxCompletionTokens => "max_completion_tokens",
-        }
-    }
-}
-
-/// One provider, ready to be called.
-#[derive(Clone, Debug)]
-pub(crate) struct Provider {
-    pub(crate) format: WireFormat,
-    pub(crate) chat_url: Url,
-    pub(crate) embeddings_url: Url,
-    pub(crate) headers: HeaderMap,
-    pub(crate) max_tokens_field: MaxTokensField,
-    /// Where the key was found.
-    pub(crate) key_from: Option<String>,
-    /// What to do about a key that is needed and absent.
-    pub(crate) missing_key: Option<String>,
 }
 
 /// One model at one provider.
@@ -181,111 +132,6 @@ fn timeouts(settings: &Settings) -> Result<Timeouts, Error> {
         idle: millis("timeouts.idle_ms", timeouts.idle_ms)?,
         total: millis("timeouts.total_ms", timeouts.total_ms)?,
     })
-}
-
-fn providers(
-    mut settings: BTreeMap<String, ProviderSettings>,
-    environment: &Environment,
-) -> Result<BTreeMap<String, Arc<Provider>>, Error> {
-    settings.entry(OPENAI.to_owned()).or_default();
-    settings
-        .into_iter()
-        .map(|(name, settings)| {
-            let provider = provider(&name, settings, environment)?;
-            Ok((name, Arc::new(provider)))
-        })
-        .collect()
-}
-
-fn provider(name: &str, settings: ProviderSettings, environment: &Environment) -> Result<Provider, Error> {
-    if name.is_empty() || name.contains('/') {
-        return Err(Error::config(format!(
-            "providers.{name:?}: a provider's name is not empty and has no slash"
-        )));
-    }
-    let built_in = name == OPENAI;
-    let from_variable =
-        environment.get(OPENAI_BASE_URL_VARIABLE).filter(|_| built_in && settings.base_url.is_none());
-    let place = match from_variable {
-        Some(_) => format!("environment variable {OPENAI_BASE_URL_VARIABLE}"),
-        None => format!("providers.{name}.base_url"),
-    };
-    let base_url = settings
-        .base_url
-        .or_else(|| from_variable.cloned())
-        .or_else(|| built_in.then(|| OPENAI_BASE_URL.to_owned()))
-        .ok_or_else(|| Error::config(format!("providers.{name} needs base_url, where its API begins")))?;
-    let variable = settings.api_key_env.or_else(|| built_in.then(|| OPENAI_KEY.to_owned()));
-    let from_environment =
-        || environment.get(variable.as_ref()?).filter(|key| !key.is_empty()).map(Secret::new);
-    let key_place = match (&settings.api_key, &variable) {
-        (None, Some(variable)) => format!("environment variable {variable}"),
-        _ => format!("providers.{name}.api_key"),
-    };
-    let key = settings.api_key.or_else(from_environment);
-    let missing_key = match (&key, variable) {
-        (None, Some(variable)) => Some(format!(
-            "provider {name:?} has no key: set {variable}, or providers.{name}.api_key in the configuration"
-        )),
-        _ => None,
-    };
-    let format = WireFormat::OpenAi;
-    Ok(Provider {
-        format,
-        chat_url: endpoint(&place, &base_url, format.chat_path())?,
-        embeddings_url: endpoint(&place, &base_url, format.embeddings_path())?,
-        headers: headers(name, key.as_ref().map(|key| (key, &*key_place)), &settings.headers)?,
-        max_tokens_field: settings.max_tokens_field.unwrap_or(if built_in {
-            MaxTokensField::MaxCompletionTokens
-        } else {
-            MaxTokensField::MaxTokens
-        }),
-        key_from: key.map(|_| key_place),
-        missing_key,
-    })
-}
-
-fn endpoint(place: &str, base_url: &str, path: &str) -> Result<Url, Error> {
-    let wrong = |why: &str| Error::config(format!("{place} {why}: write it like \"{OPENAI_BASE_URL}\""));
-    let url = Url::parse(&format!("{}/{path}", base_url.trim_end_matches('/')))
-        .map_err(|_| wrong("is not a URL"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("is neither http nor https"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        // It would show up in errors; keys belong in api_key or headers.
-        return Err(wrong("holds a user name or password"));
-    }
-    Ok(url)
-}
-
-fn headers(
-    name: &str,
-    key: Option<(&Secret, &str)>,
-    given: &BTreeMap<String, Secret>,
-) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
-    if let Some((key, place)) = key {
-        headers.insert(AUTHORIZATION, hidden(&format!("Bearer {}", key.reveal()), || place.to_owned())?);
-    }
-    for (header, value) in given {
-        let place = || format!("providers.{name}.headers.{header}");
-        let header = HeaderName::try_from(header.as_str())
-            .map_err(|_| Error::config(format!("{}: not a header name", place())))?;
-        headers.insert(header, hidden(value.reveal(), place)?);
-    }
-    Ok(headers)
-}
-
-fn hidden(value: &str, place: impl Fn() -> String) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| {
-        Error::config(format!(
-            "{}: has characters that a header cannot carry (a line break, perhaps)",
-            place()
-        ))
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::config::Target;
 use crate::event::Operation;
 use crate::json::Json;
 use crate::pricing::{Bound, ChatBound, embed_bound};
-use crate::provider::Output;
+use crate::provider::{Output, embed};
 
 /// Fields of the body that are written from what governing a call rests on. One more of them among the others would be
 /// the one that the provider reads, and not the one that was reserved for.
@@ -103,21 +103,28 @@ impl Asked<'_> {
         input / 4 + u64::from(request.max_tokens.unwrap_or(0))
     }
 
-    pub(super) fn encode(self, target: &Target, plan: &Plan, granted: NanoUsd) -> Bytes {
-        let format = target.provider.format;
+    pub(super) fn encode(
+        self,
+        target: &Target,
+        output: Output,
+        warnings: &mut Vec<String>,
+    ) -> Result<Bytes, Error> {
         match self {
             Self::Chat { request, stream } => {
-                let output = plan.lowered(granted).map_or(Output::Asked, Output::Lowered);
-                format.chat(request, target, output, stream)
+                target.provider.format.chat(request, target, output, stream, warnings)
             }
-            Self::Embed(request) => format.embed(request, target),
+            Self::Embed(request) => Ok(embed(request, target)),
         }
     }
 
-    pub(super) fn url(self, target: &Target) -> reqwest::Url {
+    pub(super) fn url(self, target: &Target) -> Result<reqwest::Url, Error> {
+        let provider = &target.provider;
         match self {
-            Self::Chat { .. } => target.provider.chat_url.clone(),
-            Self::Embed(_) => target.provider.embeddings_url.clone(),
+            Self::Chat { .. } => Ok(provider.chat_url.clone()),
+            Self::Embed(_) => provider.embeddings_url.clone().ok_or_else(|| {
+                let name = &provider.name;
+                Error::config(format!("provider {name:?} has no embeddings: name a model of another"))
+            }),
         }
     }
 }

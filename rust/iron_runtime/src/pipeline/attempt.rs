@@ -13,14 +13,14 @@ use crate::call::{Settlement, Usage};
 use crate::clock::now;
 use crate::config::Target;
 use crate::pricing::{Bound, cost};
-use crate::provider::ReplyFacts;
+use crate::provider::{Decoded, Output, ReplyFacts};
 use crate::route::Stop;
 use crate::upstream::{Billing, Deadlines, Exchange, Failure, Retry, Verdict, Visit, verdict};
 
 /// An upstream's answer.
 pub(super) enum Answer {
     /// Whole, decoded and settled.
-    Whole { body: Bytes, usage: Usage, upstream: Arc<str> },
+    Whole { body: Bytes, raw: Option<Bytes>, usage: Usage, upstream: Arc<str> },
     /// Begun: events follow.
     Begun(Box<Open>),
 }
@@ -47,9 +47,14 @@ impl Call {
         if let Some(message) = &target.provider.missing_key {
             return Err(Failure::elsewhere(Error::config(message.as_str())));
         }
+        let url = asked.url(target).map_err(Failure::elsewhere)?;
+        // Before it waits for anything: what the provider cannot be asked is refused at once.
+        let body = asked.encode(target, Output::Asked, &mut self.warnings);
+        let mut body = body.map_err(Failure::elsewhere)?;
         let (reservation, mut visit) = self.enter(stop, plan, wait).await?;
-        let body = asked.encode(target, plan, reservation.amount());
         if let Some(tokens) = plan.lowered(reservation.amount()) {
+            let lowered = asked.encode(target, Output::Lowered(tokens), &mut self.warnings);
+            body = lowered.map_err(Failure::elsewhere)?;
             self.warnings
                 .push(format!("max_tokens was lowered to {tokens}: the budget has no room for more"));
         }
@@ -59,7 +64,6 @@ impl Call {
         }
         stop.tries += 1;
         let engine = self.engine.clone();
-        let url = asked.url(target);
         let deadlines =
             Deadlines { timeouts: engine.config.timeouts, total: self.total, call: self.deadline };
         let sent = reservation.sent().clone();
@@ -80,20 +84,20 @@ impl Call {
         }
         let read = match exchange.body().await {
             Ok(body) => match target.provider.format.reply(&body) {
-                Ok(facts) => Ok((body, facts)),
+                Ok(decoded) => Ok((body.len(), decoded)),
                 // Whoever answered so once would do so again.
                 Err(message) => Err(Failure::in_doubt(exchange.malformed(message, body), Retry::Elsewhere)),
             },
             Err(failure) => Err(failure),
         };
         match read {
-            Ok((body, facts)) => {
+            Ok((len, Decoded { facts, body, raw })) => {
                 self.upstream += visit.sent_at().elapsed();
                 visit.end(Verdict::Well);
                 // Not counted by the provider: a body of so many bytes holds at most so many tokens.
-                let counted = plan.bound.counted(body.len() as u64);
+                let counted = plan.bound.counted(len as u64);
                 let usage = self.settle(reservation, target, &facts, counted);
-                Ok(Answer::Whole { body, usage, upstream: target.name.clone() })
+                Ok(Answer::Whole { body, raw, usage, upstream: target.name.clone() })
             }
             Err(failure) => Err(self.failed(failure, reservation, visit)),
         }

@@ -8,6 +8,7 @@ use super::Call;
 use super::asked::Asked;
 use super::attempt::Answer;
 use crate::call::{CallContext, ChatRequest, Reply};
+use crate::provider::{Decoded, Output};
 use crate::upstream::Verdict;
 use crate::{Client, Error};
 
@@ -35,14 +36,14 @@ pub async fn governed(
     let stop = trip.stop();
     let target = stop.target;
     let plan = asked.plan(target, engine.config.min_output_tokens)?;
+    black_box(asked.encode(target, Output::Asked, &mut call.warnings)?);
     stop.upstream.called();
     let entered = call.enter(stop, &plan, wait).await;
     let (reservation, mut visit) = entered.map_err(|failure| failure.error)?;
-    black_box(asked.encode(target, &plan, reservation.amount()));
     visit.accepted();
-    let facts = target.provider.format.reply(&body).map_err(Error::config)?;
+    let Decoded { facts, body, raw } = target.provider.format.reply(&body).map_err(Error::config)?;
     visit.end(Verdict::Well);
     let counted = plan.bound.counted(body.len() as u64);
     let usage = call.settle(reservation, target, &facts, counted);
-    call.whole(Ok(Answer::Whole { body, usage, upstream: target.name.clone() }))
+    call.whole(Ok(Answer::Whole { body, raw, usage, upstream: target.name.clone() }))
 }

@@ -1,16 +1,22 @@
 //! The face of all wire formats: what a call asks of one, whichever it is.
 
 use bytes::Bytes;
+use serde::Deserialize;
 
-use super::openai;
-use crate::call::{ChatRequest, EmbedRequest, Usage};
+use super::lacks::Lacks;
+use super::{anthropic, openai};
+use crate::Error;
+use crate::call::{ChatRequest, Usage};
 use crate::config::Target;
 use crate::pricing::Tier;
 
 /// How a provider is spoken to. Each call is one `match`: no format is behind a pointer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum WireFormat {
+    #[default]
     OpenAi,
+    Anthropic,
 }
 
 /// The bound on the output as it is sent.
@@ -30,6 +36,16 @@ pub(crate) struct ReplyFacts {
     pub(crate) tier: Option<Tier>,
 }
 
+/// A reply that has been read.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) facts: ReplyFacts,
+    /// As OpenAI shapes it.
+    pub(crate) body: Bytes,
+    /// As the provider sent it, where that has another shape.
+    pub(crate) raw: Option<Bytes>,
+}
+
 /// What an error body says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
@@ -44,27 +60,34 @@ impl WireFormat {
     pub(crate) const fn chat_path(self) -> &'static str {
         match self {
             Self::OpenAi => "chat/completions",
+            Self::Anthropic => "v1/messages",
         }
     }
 
-    /// Where embeddings go, below the provider's base URL.
-    pub(crate) const fn embeddings_path(self) -> &'static str {
+    /// Where embeddings go, below the provider's base URL, if the format has any.
+    pub(crate) const fn embeddings_path(self) -> Option<&'static str> {
         match self {
-            Self::OpenAi => "embeddings",
+            Self::OpenAi => Some("embeddings"),
+            Self::Anthropic => None,
         }
     }
 
-    /// A chat's body.
-    pub(crate) fn chat(self, request: &ChatRequest, target: &Target, output: Output, stream: bool) -> Bytes {
+    /// A chat's body. What is done otherwise than asked is added to `warnings`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for what the provider cannot be asked.
+    pub(crate) fn chat(
+        self,
+        request: &ChatRequest,
+        target: &Target,
+        output: Output,
+        stream: bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<Bytes, Error> {
+        let mut lacks = Lacks::new(&target.provider, warnings);
         match self {
-            Self::OpenAi => openai::chat(request, target, output, stream),
-        }
-    }
-
-    /// An embeddings request's body.
-    pub(crate) fn embed(self, request: &EmbedRequest, target: &Target) -> Bytes {
-        match self {
-            Self::OpenAi => openai::embed(request, target),
+            Self::OpenAi => openai::chat(request, target, output, stream, &mut lacks),
+            Self::Anthropic => anthropic::chat(request, target, output, stream, &mut lacks),
         }
     }
 
@@ -72,9 +95,16 @@ impl WireFormat {
     ///
     /// # Errors
     /// What is wrong with the body, as a sentence without its content.
-    pub(crate) fn reply(self, body: &Bytes) -> Result<ReplyFacts, String> {
+    pub(crate) fn reply(self, body: &Bytes) -> Result<Decoded, String> {
         match self {
-            Self::OpenAi => openai::reply_facts(body),
+            Self::OpenAi => {
+                let facts = openai::reply_facts(body)?;
+                Ok(Decoded { facts, body: body.clone(), raw: None })
+            }
+            Self::Anthropic => {
+                let (facts, shaped) = anthropic::reply(body)?;
+                Ok(Decoded { facts, body: shaped, raw: Some(body.clone()) })
+            }
         }
     }
 
@@ -82,6 +112,7 @@ impl WireFormat {
     pub(crate) fn error(self, body: &[u8]) -> Told {
         match self {
             Self::OpenAi => openai::error(body),
+            Self::Anthropic => anthropic::error(body),
         }
     }
 }

@@ -1,8 +1,15 @@
 //! Wire formats: one module each, behind one face.
 
+mod anthropic;
+mod fields;
 mod format;
-pub(crate) mod openai;
+mod lacks;
+mod openai;
+pub(crate) mod profile;
 mod reading;
+mod writer;
 
-pub(crate) use format::{Output, ReplyFacts, Told, WireFormat};
-pub(crate) use reading::Reading;
+pub(crate) use format::{Decoded, Output, ReplyFacts, Told, WireFormat};
+// Embeddings have OpenAI's shape wherever they exist.
+pub(crate) use openai::embed;
+pub(crate) use reading::{Reading, Whole};

@@ -2,13 +2,23 @@
 
 use bytes::Bytes;
 
-use super::{ReplyFacts, WireFormat, openai};
+use super::{ReplyFacts, WireFormat, anthropic, openai};
 use crate::call::{ChatRequest, Chunk};
 
 /// What has been read of one stream.
 #[derive(Debug)]
 pub(crate) enum Reading {
     OpenAi(openai::Reading),
+    Anthropic(anthropic::Reading),
+}
+
+/// A reply put together from its events.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// As OpenAI shapes it.
+    pub(crate) body: Bytes,
+    /// As the provider shapes it, where that is another shape.
+    pub(crate) raw: Option<Bytes>,
 }
 
 impl Reading {
@@ -16,6 +26,7 @@ impl Reading {
     pub(crate) fn new(format: WireFormat, request: &ChatRequest) -> Self {
         match format {
             WireFormat::OpenAi => Self::OpenAi(openai::Reading::new(request)),
+            WireFormat::Anthropic => Self::Anthropic(anthropic::Reading::new(request)),
         }
     }
 
@@ -26,6 +37,7 @@ impl Reading {
     pub(crate) fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<bool, String> {
         match self {
             Self::OpenAi(reading) => reading.read(data, chunks),
+            Self::Anthropic(reading) => reading.read(data, chunks),
         }
     }
 
@@ -33,6 +45,7 @@ impl Reading {
     pub(crate) fn finished(&self) -> bool {
         match self {
             Self::OpenAi(reading) => reading.finished(),
+            Self::Anthropic(reading) => reading.finished(),
         }
     }
 
@@ -40,6 +53,7 @@ impl Reading {
     pub(crate) fn facts(&self) -> &ReplyFacts {
         match self {
             Self::OpenAi(reading) => reading.facts(),
+            Self::Anthropic(reading) => reading.facts(),
         }
     }
 
@@ -47,13 +61,23 @@ impl Reading {
     pub(crate) fn most_tokens(&self) -> u64 {
         match self {
             Self::OpenAi(reading) => reading.most_tokens(),
+            Self::Anthropic(reading) => reading.most_tokens(),
         }
     }
 
-    /// The body that the plain call would have had.
-    pub(crate) fn body(&self) -> Bytes {
+    /// What the plain call would have given.
+    pub(crate) fn whole(&self) -> Whole {
         match self {
-            Self::OpenAi(reading) => reading.body(),
+            Self::OpenAi(reading) => Whole { body: reading.body(), raw: None },
+            Self::Anthropic(reading) => reading.whole(),
         }
     }
+}
+
+/// Whether the caller asked for the event that tells the usage; otherwise it is ours alone.
+pub(super) fn shows_usage(request: &ChatRequest) -> bool {
+    request.param("stream_options").is_some_and(|options| {
+        let options: Result<serde_json::Value, _> = serde_json::from_str(options.as_str());
+        options.is_ok_and(|options| options["include_usage"] == true)
+    })
 }

@@ -6,6 +6,7 @@ use super::assemble::Assembly;
 use super::event::{Event, event};
 use crate::call::{ChatRequest, Chunk, Text};
 use crate::provider::ReplyFacts;
+use crate::provider::reading::shows_usage;
 
 /// What has been read of one stream.
 #[derive(Debug)]
@@ -19,14 +20,10 @@ pub(crate) struct Reading {
 
 impl Reading {
     pub(crate) fn new(request: &ChatRequest) -> Self {
-        let shows_usage = request.param("stream_options").is_some_and(|options| {
-            let options: Result<serde_json::Value, _> = serde_json::from_str(options.as_str());
-            options.is_ok_and(|options| options["include_usage"] == true)
-        });
         Self {
             assembly: Assembly::default(),
             choices: request.n.unwrap_or(1),
-            shows_usage,
+            shows_usage: shows_usage(request),
             facts: ReplyFacts::default(),
         }
     }
@@ -41,14 +38,14 @@ impl Reading {
         }
         if deltas.is_empty() {
             if shown {
-                chunks.push(Chunk { data, text: Text::new(), index: 0, finish_reason: None });
+                chunks.push(Chunk { data, raw: None, text: Text::new(), index: 0, finish_reason: None });
             }
             return Ok(false);
         }
         for delta in deltas {
             self.assembly.add(&data, &delta);
             let (index, finish_reason) = (delta.index, delta.finish_reason);
-            chunks.push(Chunk { data: data.clone(), text: delta.text, index, finish_reason });
+            chunks.push(Chunk { data: data.clone(), raw: None, text: delta.text, index, finish_reason });
         }
         Ok(false)
     }

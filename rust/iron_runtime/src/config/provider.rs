@@ -1,0 +1,163 @@
+//! Providers: settings above the vendor's profile, made ready to be called.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::Url;
+
+use super::environment::Environment;
+use super::{MaxTokensField, ProviderSettings, Secret, UnsupportedParams, unknown};
+use crate::Error;
+use crate::provider::WireFormat;
+use crate::provider::profile::{KeyHeader, Profile, profiles, unnamed};
+
+const EXAMPLE_URL: &str = "https://api.openai.com/v1";
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
+
+/// One provider, ready to be called.
+#[derive(Clone, Debug)]
+pub(crate) struct Provider {
+    pub(crate) name: String,
+    pub(crate) profile: &'static Profile,
+    pub(crate) format: WireFormat,
+    pub(crate) chat_url: Url,
+    /// `None` where the provider has no embeddings.
+    pub(crate) embeddings_url: Option<Url>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) max_tokens_field: MaxTokensField,
+    pub(crate) unsupported_params: UnsupportedParams,
+    /// Where the key was found.
+    pub(crate) key_from: Option<String>,
+    /// What to do about a key that is needed and absent.
+    pub(crate) missing_key: Option<String>,
+}
+
+/// Every profile under its own name, and what the settings add.
+pub(super) fn providers(
+    mut settings: BTreeMap<String, ProviderSettings>,
+    environment: &Environment,
+) -> Result<BTreeMap<String, Arc<Provider>>, Error> {
+    for profile in profiles()?.iter().filter(|profile| profile.base_url.is_some()) {
+        settings.entry(profile.name.clone()).or_default();
+    }
+    settings
+        .into_iter()
+        .map(|(name, settings)| {
+            let provider = provider(&name, settings, environment)?;
+            Ok((name, Arc::new(provider)))
+        })
+        .collect()
+}
+
+fn provider(name: &str, settings: ProviderSettings, environment: &Environment) -> Result<Provider, Error> {
+    if name.is_empty() || name.contains('/') {
+        return Err(Error::config(format!(
+            "providers.{name:?}: a provider's name is not empty and has no slash"
+        )));
+    }
+    let profile = profile(name, settings.profile.as_deref())?;
+    let held = |variable: &String| environment.get(variable).filter(|value| !value.is_empty());
+    let from_variable = match &profile.base_url_env {
+        // The variable speaks of the vendor's own address, not of another's that is like it.
+        Some(variable) if profile.name == name && settings.base_url.is_none() => {
+            held(variable).map(|url| (url.clone(), format!("environment variable {variable}")))
+        }
+        _ => None,
+    };
+    let given = settings.base_url.or_else(|| profile.base_url.clone());
+    let (base_url, place) = from_variable
+        .or_else(|| given.map(|url| (url, format!("providers.{name}.base_url"))))
+        .ok_or_else(|| Error::config(format!("providers.{name} needs base_url, where its API begins")))?;
+    // A variable that is named is expected to be there; those of a server without keys need not be.
+    let optional = profile.key_optional && settings.api_key_env.is_none();
+    let variables = settings.api_key_env.map_or_else(|| profile.key_env.clone(), |named| vec![named]);
+    let key = settings.api_key.map(|key| (key, format!("providers.{name}.api_key"))).or_else(|| {
+        let variable = variables.iter().find(|variable| held(variable).is_some())?;
+        Some((Secret::new(held(variable)?), format!("environment variable {variable}")))
+    });
+    let needed = key.is_none() && !optional && !variables.is_empty();
+    let missing_key = needed.then(|| {
+        format!(
+            "provider {name:?} has no key: set {}, or providers.{name}.api_key in the configuration",
+            variables.join(" or ")
+        )
+    });
+    let format = profile.format;
+    let embeddings = format.embeddings_path().filter(|_| profile.embeddings);
+    Ok(Provider {
+        name: name.to_owned(),
+        profile,
+        format,
+        chat_url: endpoint(&place, &base_url, format.chat_path())?,
+        embeddings_url: embeddings.map(|path| endpoint(&place, &base_url, path)).transpose()?,
+        headers: headers(name, profile, key.as_ref(), &settings.headers)?,
+        max_tokens_field: settings.max_tokens_field.unwrap_or(profile.max_tokens_field),
+        unsupported_params: settings.unsupported_params,
+        key_from: key.map(|(_, place)| place),
+        missing_key,
+    })
+}
+
+/// The profile that is asked for; otherwise that of the provider's own name; otherwise what is known of any.
+fn profile(name: &str, asked: Option<&str>) -> Result<&'static Profile, Error> {
+    let named = |wanted: &str| Ok::<_, Error>(profiles()?.iter().find(|profile| profile.name == wanted));
+    let Some(asked) = asked else { return named(name)?.map_or_else(unnamed, Ok) };
+    named(asked)?.ok_or_else(|| {
+        let known = profiles().unwrap_or_default().iter().map(|profile| &*profile.name);
+        Error::config(format!("providers.{name}.profile: {}", unknown("profile", asked, known)))
+    })
+}
+
+fn endpoint(place: &str, base_url: &str, path: &str) -> Result<Url, Error> {
+    let wrong = |why: &str| Error::config(format!("{place} {why}: write it like \"{EXAMPLE_URL}\""));
+    let url = Url::parse(&format!("{}/{path}", base_url.trim_end_matches('/')))
+        .map_err(|_| wrong("is not a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("is neither http nor https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        // It would show up in errors; keys belong in api_key or headers.
+        return Err(wrong("holds a user name or password"));
+    }
+    Ok(url)
+}
+
+fn headers(
+    name: &str,
+    profile: &Profile,
+    key: Option<&(Secret, String)>,
+    given: &BTreeMap<String, Secret>,
+) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    if let Some((key, place)) = key {
+        let (header, value) = match profile.key_header {
+            KeyHeader::Authorization => (AUTHORIZATION, format!("Bearer {}", key.reveal())),
+            KeyHeader::XApiKey => (X_API_KEY, key.reveal().to_owned()),
+            KeyHeader::ApiKey => (API_KEY, key.reveal().to_owned()),
+        };
+        headers.insert(header, hidden(&value, || place.clone())?);
+    }
+    let from_profile = profile.headers.iter().map(|(header, value)| (header, value.as_str()));
+    let from_settings = given.iter().map(|(header, value)| (header, value.reveal()));
+    for (header, value) in from_profile.chain(from_settings) {
+        let place = || format!("providers.{name}.headers.{header}");
+        let header = HeaderName::try_from(header.as_str())
+            .map_err(|_| Error::config(format!("{}: not a header name", place())))?;
+        headers.insert(header, hidden(value, place)?);
+    }
+    Ok(headers)
+}
+
+fn hidden(value: &str, place: impl Fn() -> String) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
+        Error::config(format!(
+            "{}: has characters that a header cannot carry (a line break, perhaps)",
+            place()
+        ))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,20 @@
+//! Anthropic's wire format: messages.
+
+mod assemble;
+mod block;
+mod decode;
+mod encode;
+mod event;
+mod messages;
+mod model;
+mod reading;
+mod thinking;
+mod tools;
+mod usage;
+
+pub(crate) use decode::{error, reply};
+pub(crate) use encode::chat;
+pub(crate) use reading::Reading;
+
+#[cfg(test)]
+mod tests;
