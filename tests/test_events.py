@@ -150,6 +150,10 @@ def test_a_thread_reads_along_without_a_loop(iron_simulator):
 def test_a_forked_child_reads_no_events_of_its_parent(iron_simulator):
     run(
         """
+        import warnings
+
+        # Python 3.12 and later warn of every fork in a process with threads.
+        warnings.simplefilter("ignore", DeprecationWarning)
         one = sync_client()
         events = iron.events()
         one.chat("Hello")

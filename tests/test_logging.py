@@ -160,7 +160,10 @@ def test_a_stuck_handler_holds_up_no_exit(iron_simulator):
 def test_a_forked_child_ends_well(iron_simulator, calls):
     output = run(
         f"""
-        import logging
+        import logging, warnings
+
+        # Python 3.12 and later warn of every fork in a process with threads.
+        warnings.simplefilter("ignore", DeprecationWarning)
         logging.basicConfig(level="DEBUG", stream=sys.stdout, format="%(message)s")
         logging.getLogger("asyncio").setLevel("ERROR")
         one = sync_client()
