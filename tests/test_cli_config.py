@@ -77,11 +77,12 @@ def test_check_prints_what_is_in_force_and_where_it_was_written():
     assert (done.returncode, done.stderr) == (0, "")
     shown = [line.split() for line in done.stdout.splitlines()]
     assert shown[:2] == [["iron.toml"], ["profile", "production"]]
-    assert ["budget.limit_usd", '"500.00"', "iron.toml:18:1"] in shown
-    assert ["timeouts.total_ms", "9", "environment", "variable", "IRON_TIMEOUTS_TOTAL_MS"] in shown
-    assert ["timeouts.idle_ms", "60000", "default"] in shown
-    assert ["limits.concurrency", "none", "default"] in shown
-    assert ["fast", "(default)"] in shown
+    assert ["limit_usd", '"500.00"', "iron.toml:18:1"] in shown
+    assert ["total_ms", "9", "environment", "variable", "IRON_TIMEOUTS_TOTAL_MS"] in shown
+    assert ["idle_ms", "60000", "default"] in shown
+    assert ["concurrency", "none", "default"] in shown
+    assert ["fast,", "in", "order", "(default)"] in shown
+    assert [line for line in done.stdout.splitlines() if line.startswith("[")][:2] == ["[budget]", "[limits]"]
     assert re.search(r"^ +acme/large +\$0\.60 in, \$2\.40 out per million tokens$", done.stdout, re.MULTILINE)
     assert "key from environment variable ACME_API_KEY" in done.stdout
     assert "481516" not in done.stdout

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use iron_protocol::NanoUsd;
-use iron_runtime::config::{InspectedUpstream, Inspection, Sources};
+use iron_runtime::config::{InForce, InspectedUpstream, Inspection, Sources, Strategy};
 
 use crate::failure::Failure;
 use crate::terminal::{self, Output};
@@ -57,12 +57,7 @@ fn report(inspection: &Inspection) -> String {
         lines.push(format!("profile {profile}"));
     }
 
-    lines.extend([String::new(), "settings".to_owned()]);
-    lines.extend(columns(inspection.settings.iter().map(|setting| {
-        let value = if setting.value.is_null() { "none".to_owned() } else { setting.value.to_string() };
-        let origin = setting.origin.as_ref().map_or_else(|| "default".to_owned(), ToString::to_string);
-        [setting.key.clone(), value, origin]
-    })));
+    lines.extend(settings(&inspection.settings));
 
     if !inspection.providers.is_empty() {
         lines.extend([String::new(), "providers".to_owned()]);
@@ -80,12 +75,49 @@ fn report(inspection: &Inspection) -> String {
         lines.extend([String::new(), "routes".to_owned()]);
     }
     for route in &inspection.routes {
-        lines.push(format!("  {}{}", route.name, if route.default { " (default)" } else { "" }));
+        let how = match (&route.upstreams[..], route.strategy) {
+            ([_], _) => "",
+            (_, Strategy::Ordered) => ", in order",
+            (_, Strategy::Weighted) => ", by weight",
+            (_, Strategy::LeastLatency) => ", by latency",
+        };
+        lines.push(format!("  {}{how}{}", route.name, if route.default { " (default)" } else { "" }));
         lines.extend(columns(
             route.upstreams.iter().map(|upstream| [String::new(), upstream.model.clone(), price(upstream)]),
         ));
     }
     lines.join("\n") + "\n"
+}
+
+/// The settings below the tables that they stand in.
+fn settings(settings: &[InForce]) -> Vec<String> {
+    let mut sections: Vec<&str> = Vec::new();
+    for setting in settings {
+        if !sections.contains(&&*setting.section) {
+            sections.push(&setting.section);
+        }
+    }
+    let mut settings: Vec<&InForce> = settings.iter().collect();
+    settings.sort_by_key(|setting| sections.iter().position(|section| *section == setting.section));
+    let rows = columns(settings.iter().map(|setting| {
+        let key = setting.key.strip_prefix(&setting.section).unwrap_or(&setting.key);
+        let value = if setting.value.is_null() { "none".to_owned() } else { setting.value.to_string() };
+        let origin = setting.origin.as_ref().map_or_else(|| "default".to_owned(), ToString::to_string);
+        [key.trim_start_matches('.').to_owned(), value, origin]
+    }));
+    let mut lines = Vec::new();
+    let mut section = "";
+    for (setting, row) in settings.into_iter().zip(rows) {
+        if lines.is_empty() || section != setting.section {
+            section = &setting.section;
+            lines.extend([
+                String::new(),
+                if section.is_empty() { "settings".to_owned() } else { format!("[{section}]") },
+            ]);
+        }
+        lines.push(row);
+    }
+    lines
 }
 
 fn price(upstream: &InspectedUpstream) -> String {

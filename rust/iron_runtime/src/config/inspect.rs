@@ -1,15 +1,12 @@
 //! What a configuration comes to: each setting in force with its place, the providers, the routes, and what is risky.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use iron_protocol::NanoUsd;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::load::Loaded;
-use super::origin::Origin;
-use super::tree::Node;
-use super::{Config, Sources, environment, secret, wrong};
+use super::{Config, InForce, Sources, Strategy, in_force};
 use crate::Error;
 use crate::pricing::Kind;
 
@@ -20,7 +17,7 @@ pub struct Inspection {
     pub file: Option<PathBuf>,
     /// The profile in force.
     pub profile: Option<String>,
-    /// Every setting, those left at their default too.
+    /// Every setting of a section, those left at their default too, and what is written below names of the user's.
     pub settings: Vec<InForce>,
     /// The providers that are configured, named by a route, or have a key.
     pub providers: Vec<InspectedProvider>,
@@ -28,17 +25,6 @@ pub struct Inspection {
     pub routes: Vec<InspectedRoute>,
     /// What is allowed and may not be meant.
     pub warnings: Vec<String>,
-}
-
-/// A setting in force.
-#[derive(Debug, Serialize)]
-pub struct InForce {
-    /// Its path, as TOML writes it.
-    pub key: String,
-    /// Its value; null where there is none. Secrets are hidden.
-    pub value: Value,
-    /// Where it was written; `None` for a default.
-    pub origin: Option<Origin>,
 }
 
 /// A provider, and whether it can be called.
@@ -61,6 +47,8 @@ pub struct InspectedRoute {
     pub name: String,
     /// Whether calls that name no model take it.
     pub default: bool,
+    /// Which upstream is asked first.
+    pub strategy: Strategy,
     /// `provider/model` of each upstream.
     pub upstreams: Vec<InspectedUpstream>,
 }
@@ -84,7 +72,7 @@ impl Inspection {
     pub fn new(sources: &Sources) -> Result<Self, Error> {
         let loaded = sources.read()?;
         let config = Config::new(&loaded)?;
-        let settings = settings(&loaded);
+        let settings = in_force::settings(&loaded);
         let routes = routes(&loaded, &config)?;
         let providers = providers(&loaded, &config, &routes);
         let mut inspection = Self {
@@ -97,98 +85,6 @@ impl Inspection {
         };
         inspection.warnings = inspection.risks(&loaded);
         Ok(inspection)
-    }
-
-    fn risks(&self, loaded: &Loaded) -> Vec<String> {
-        let mut risks = Vec::new();
-        let limited = |setting: &InForce| setting.key.starts_with("budget.") && setting.key.ends_with("_usd");
-        if !self.settings.iter().any(|setting| limited(setting) && !setting.value.is_null()) {
-            risks.push("no budget is set: calls may cost any amount (budget.limit_usd)".to_owned());
-        }
-        for upstream in self.routes.iter().flat_map(|route| &route.upstreams) {
-            if upstream.input_usd.is_none() {
-                let key = wrong::path(["prices", &upstream.model]);
-                risks.push(format!("{} has no known price and counts as free: add [{key}]", upstream.model));
-            }
-        }
-        let used = |provider: &&InspectedProvider| {
-            let prefix = format!("{}/", provider.name);
-            self.routes.iter().flat_map(|route| &route.upstreams).any(|to| to.model.starts_with(&prefix))
-        };
-        risks.extend(self.providers.iter().filter(used).filter_map(|provider| provider.missing_key.clone()));
-        risks.extend(self.keys_in_files());
-        for name in environment::foreign(&loaded.environment, &loaded.tree) {
-            risks.push(format!("environment variable {name} is not one of ours: it sets nothing"));
-        }
-        risks
-    }
-
-    fn keys_in_files(&self) -> Vec<String> {
-        let keys: Vec<_> = self.settings.iter().filter(|setting| setting.is_key_in_file()).collect();
-        let mut risks: Vec<_> = keys
-            .iter()
-            .filter_map(|key| Some((key.origin.as_ref()?, &key.key)))
-            .map(|(origin, key)| {
-                format!("{origin}: {key} stands in the file: name a variable by api_key_env instead")
-            })
-            .collect();
-        if let Some(file) = self.file.as_deref().filter(|_| !keys.is_empty())
-            && let Some(mode) = open_mode(file)
-        {
-            let file = file.display();
-            risks
-                .push(format!("{file} holds a key and others can read it (mode {mode:o}): chmod 600 {file}"));
-        }
-        risks
-    }
-}
-
-impl InForce {
-    fn is_key_in_file(&self) -> bool {
-        self.value == secret::HIDDEN
-            && matches!(self.origin, Some(Origin::File { .. }))
-            && self.key.contains(".api_key")
-    }
-}
-
-/// The mode of a file that its owner's group or others can read.
-#[cfg(unix)]
-fn open_mode(file: &Path) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(file).ok()?.permissions().mode() & 0o777;
-    (mode & 0o044 != 0).then_some(mode)
-}
-
-#[cfg(not(unix))]
-fn open_mode(_: &Path) -> Option<u32> {
-    None
-}
-
-fn settings(loaded: &Loaded) -> Vec<InForce> {
-    let mut settings = Vec::new();
-    // Settings always have a form in JSON: their keys are text.
-    let values = serde_json::to_value(&loaded.settings).unwrap_or_default();
-    flatten(&mut Vec::new(), values, Some(&loaded.tree), &mut settings);
-    settings
-}
-
-fn flatten(path: &mut Vec<String>, value: Value, node: Option<&Node>, into: &mut Vec<InForce>) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                let node = node.and_then(|node| node.get(&key));
-                path.push(key);
-                flatten(path, value, node, into);
-                path.pop();
-            }
-        }
-        // What is left out below a name of the user's is no setting in force; in a section it says that there is no limit.
-        Value::Null if path.len() > 2 => {}
-        value => into.push(InForce {
-            key: wrong::path(path.iter().map(String::as_str)),
-            value,
-            origin: node.map(|node| node.origin.clone()),
-        }),
     }
 }
 
@@ -207,12 +103,18 @@ fn routes(loaded: &Loaded, config: &Config) -> Result<Vec<InspectedRoute>, Error
     let mut routes = Vec::new();
     for (alias, route) in &settings.models {
         let upstreams = route.upstreams.iter().map(|name| upstream(name)).collect::<Result<_, _>>()?;
-        routes.push(InspectedRoute { name: alias.clone(), default: default == Some(alias), upstreams });
+        routes.push(InspectedRoute {
+            name: alias.clone(),
+            default: default == Some(alias),
+            strategy: route.strategy,
+            upstreams,
+        });
     }
     if let Some(model) = default.filter(|model| !settings.models.contains_key(*model)) {
         routes.push(InspectedRoute {
             name: model.to_owned(),
             default: true,
+            strategy: Strategy::default(),
             upstreams: vec![upstream(model)?],
         });
     }

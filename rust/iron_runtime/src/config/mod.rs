@@ -6,6 +6,7 @@
 
 mod environment;
 mod find;
+mod in_force;
 mod inspect;
 mod limit;
 mod load;
@@ -17,6 +18,7 @@ mod profile;
 mod provider;
 mod read;
 mod reliability;
+mod risk;
 mod route;
 mod schema;
 mod secret;
@@ -32,7 +34,8 @@ use iron_protocol::NanoUsd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use inspect::{InForce, InspectedProvider, InspectedRoute, InspectedUpstream, Inspection};
+pub use in_force::InForce;
+pub use inspect::{InspectedProvider, InspectedRoute, InspectedUpstream, Inspection};
 pub use limit::{LimitSettings, OnLimit, ScopeSettings};
 pub use load::Sources;
 pub(crate) use nearest::unknown;
