@@ -1,5 +1,6 @@
 //! Ids, money and error codes that every part of iron-sdk agrees on.
 
+mod decimal;
 mod error;
 mod ids;
 mod money;

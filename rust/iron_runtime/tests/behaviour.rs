@@ -32,4 +32,6 @@ mod streams;
 #[cfg(test)]
 mod timeouts;
 #[cfg(test)]
+mod usage;
+#[cfg(test)]
 mod watching;

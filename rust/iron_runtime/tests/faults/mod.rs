@@ -3,7 +3,7 @@
 mod docs;
 mod expected;
 mod measure;
-mod raw;
+pub(crate) mod raw;
 mod simulated;
 mod streams;
 mod wire;

@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 use crate::rig::nanos;
 
 /// The server, a client of it, and a budget.
-pub(super) struct Raw {
+pub(crate) struct Raw {
     address: SocketAddr,
-    pub(super) client: Client,
-    pub(super) budget: Budget,
+    pub(crate) client: Client,
+    pub(crate) budget: Budget,
     /// The heads of the requests.
     seen: Arc<Mutex<Vec<String>>>,
     _serving: JoinSet<()>,
@@ -24,12 +24,12 @@ pub(super) struct Raw {
 
 impl Raw {
     /// A server that closes each connection after so many repetitions of `part` after `start`.
-    pub(super) async fn repeating(start: impl Into<Vec<u8>>, part: Vec<u8>, times: usize) -> Self {
+    pub(crate) async fn repeating(start: impl Into<Vec<u8>>, part: Vec<u8>, times: usize) -> Self {
         Self::with(start, part, times, json!({})).await
     }
 
     /// The same, with settings for the client.
-    pub(super) async fn with(
+    pub(crate) async fn with(
         start: impl Into<Vec<u8>>,
         part: Vec<u8>,
         times: usize,
@@ -56,16 +56,16 @@ impl Raw {
     }
 
     /// A server that answers so, and closes the connection.
-    pub(super) async fn new(answer: impl Into<Vec<u8>>) -> Self {
+    pub(crate) async fn new(answer: impl Into<Vec<u8>>) -> Self {
         Self::repeating(answer, Vec::new(), 0).await
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
     /// The heads of the requests that came.
-    pub(super) fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 }

@@ -44,8 +44,8 @@ impl Assembly {
     }
 
     /// Add the event that tells the usage.
-    pub(crate) fn add_usage(&mut self, data: &Bytes) {
-        self.usage = Some(data.clone());
+    pub(crate) fn add_usage(&mut self, data: Bytes) {
+        self.usage = Some(data);
     }
 
     /// Whether all of `expected` choices have ended with a reason.
@@ -167,7 +167,7 @@ mod tests {
                 assembly.add(&data, delta);
             }
             if usage.is_some() {
-                assembly.add_usage(&data);
+                assembly.add_usage(data);
             }
         }
         serde_json::from_slice(&assembly.body()).unwrap()

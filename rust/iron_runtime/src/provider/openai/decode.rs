@@ -6,12 +6,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::call::Usage;
+use super::usage::usage;
 use crate::pricing::Tier;
 use crate::provider::{ReplyFacts, Told};
-
-/// No model has a context of a billion tokens: a count beyond it is a fault, not a bill.
-const MOST_TOKENS: u64 = 1_000_000_000;
 
 #[derive(Deserialize)]
 struct ReplyBody<'a> {
@@ -30,27 +27,6 @@ struct ReplyBody<'a> {
 /// A short text; `Cow` within `Option` borrows only behind a type of its own.
 #[derive(Deserialize)]
 pub(super) struct Name<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
-#[derive(Deserialize)]
-struct UsageBody {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
-    prompt_tokens_details: Option<InputDetails>,
-    completion_tokens_details: Option<OutputDetails>,
-}
-
-#[derive(Deserialize)]
-struct InputDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct OutputDetails {
-    reasoning_tokens: Option<u64>,
-}
 
 #[derive(Deserialize)]
 struct ErrorBody {
@@ -85,28 +61,6 @@ pub(crate) fn reply_facts(body: &[u8]) -> Result<ReplyFacts, String> {
 
 pub(super) fn tier(name: Option<&Name<'_>>) -> Option<Tier> {
     name.and_then(|name| Tier::from_name(&name.0))
-}
-
-/// What a provider says it counted, if it can be true.
-pub(super) fn usage(value: &RawValue) -> Option<Usage> {
-    let body: Option<UsageBody> = serde_json::from_str(value.get()).ok()?;
-    let body = body?;
-    let input = body.prompt_tokens_details.as_ref();
-    let usage = Usage {
-        input_tokens: body.prompt_tokens,
-        cached_input_tokens: input.and_then(|details| details.cached_tokens).unwrap_or(0),
-        cache_write_tokens: input.and_then(|details| details.cache_write_tokens).unwrap_or(0),
-        output_tokens: body.completion_tokens,
-        reasoning_tokens: body
-            .completion_tokens_details
-            .and_then(|details| details.reasoning_tokens)
-            .unwrap_or(0),
-        ..Usage::default()
-    };
-    // Nothing is never what a call used: such counts come from servers that do not count.
-    let nothing = usage.input_tokens == 0 && usage.output_tokens == 0;
-    let absurd = usage.input_tokens > MOST_TOKENS || usage.output_tokens > MOST_TOKENS;
-    (!nothing && !absurd).then_some(usage)
 }
 
 /// Read the body of an error status.

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::decode::{Name, kind, read_error, tier, usage};
+use super::decode::{Name, kind, read_error, tier};
+use super::usage::usage;
 use crate::call::{Text, Usage};
 use crate::pricing::Tier;
 

@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod event;
 mod reading;
+mod usage;
 
 pub(crate) use decode::{error, reply_facts};
 pub(crate) use encode::{chat, embed};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::assemble::Assembly;
 use super::event::{Event, event};
-use crate::call::{ChatRequest, Chunk, Text};
+use crate::call::{ChatRequest, Chunk, Text, Usage};
 use crate::provider::ReplyFacts;
 use crate::provider::reading::shows_usage;
 
@@ -31,15 +31,12 @@ impl Reading {
     pub(crate) fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<bool, String> {
         let Event::Chunk { deltas, usage, tier } = event(&data)? else { return Ok(true) };
         self.facts.tier = tier.or(self.facts.tier);
-        let shown = usage.is_none() || self.shows_usage;
-        if usage.is_some() {
-            self.facts.usage = usage;
-            self.assembly.add_usage(&data);
-        }
         if deltas.is_empty() {
-            if shown {
+            if usage.is_none() || self.shows_usage {
+                let data = data.clone();
                 chunks.push(Chunk { data, raw: None, text: Text::new(), index: 0, finish_reason: None });
             }
+            self.count(usage, data);
             return Ok(false);
         }
         for delta in deltas {
@@ -47,7 +44,18 @@ impl Reading {
             let (index, finish_reason) = (delta.index, delta.finish_reason);
             chunks.push(Chunk { data: data.clone(), raw: None, text: delta.text, index, finish_reason });
         }
+        // Some tell with every piece what it came to so far: before the last that is no bill.
+        if self.finished() {
+            self.count(usage, data);
+        }
         Ok(false)
+    }
+
+    fn count(&mut self, usage: Option<Usage>, data: Bytes) {
+        if usage.is_some() {
+            self.facts.usage = usage;
+            self.assembly.add_usage(data);
+        }
     }
 
     pub(crate) fn finished(&self) -> bool {

@@ -1,0 +1,158 @@
+//! Every shape of usage: what it counts, and what it costs, whole and streamed, to the nano-dollar.
+//!
+//! A fixture holds the `usage` that a vendor sends, the model's `price`, and what is expected: the `counts` that are not
+//! zero and the `cost` in dollars. Without `counts` the usage cannot be true, and the call is settled without it.
+
+use std::path::PathBuf;
+
+use iron_protocol::NanoUsd;
+use iron_runtime::{CallReport, Settlement, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::faults::raw::Raw;
+use crate::rig::{ask, within};
+
+const PROMPT: &str = "Hello";
+const MOST_OUTPUT: u32 = 10;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixture {
+    /// Whose shape it is, and where it is documented.
+    about: String,
+    price: Value,
+    usage: Box<RawValue>,
+    counts: Option<Map<String, Value>>,
+    cost: Option<NanoUsd>,
+}
+
+impl Fixture {
+    fn expected(&self) -> Option<Usage> {
+        let counts = self.counts.as_ref()?;
+        let mut usage = Usage::default();
+        for (name, count) in counts {
+            let field = match &**name {
+                "input_tokens" => &mut usage.input_tokens,
+                "cached_input_tokens" => &mut usage.cached_input_tokens,
+                "cache_write_tokens" => &mut usage.cache_write_tokens,
+                "audio_input_tokens" => &mut usage.audio_input_tokens,
+                "image_input_tokens" => &mut usage.image_input_tokens,
+                "output_tokens" => &mut usage.output_tokens,
+                "reasoning_tokens" => &mut usage.reasoning_tokens,
+                "audio_output_tokens" => &mut usage.audio_output_tokens,
+                "image_output_tokens" => &mut usage.image_output_tokens,
+                "web_searches" => &mut usage.web_searches,
+                "file_searches" => &mut usage.file_searches,
+                "code_executions" => &mut usage.code_executions,
+                other => panic!("{}: no count is named {other:?}", self.about),
+            };
+            *field = count.as_u64().unwrap();
+        }
+        Some(usage)
+    }
+}
+
+fn fixtures() -> Vec<(String, Fixture)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/usage");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    files
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let fixture = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            (name, fixture)
+        })
+        .collect()
+}
+
+async fn server(kind: &str, body: &str, price: &Value) -> Raw {
+    let length = body.len();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n");
+    let settings = json!({"prices": {"sim/m": price}, "retry": {"max_attempts": 1}});
+    Raw::with(format!("{head}{body}"), Vec::new(), 0, settings).await
+}
+
+async fn whole(fixture: &Fixture) -> CallReport {
+    let usage = fixture.usage.get();
+    let body = format!(
+        r#"{{"choices":[{{"index":0,"message":{{"role":"assistant","content":"Hi"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
+    );
+    let server = server("application/json", &body, &fixture.price).await;
+    let context = within([server.budget.clone()]);
+    let report = server.client.chat(ask(PROMPT, MOST_OUTPUT), context).await.unwrap().report;
+    assert_eq!(
+        server.budget.snapshot().settled.saturating_add(server.budget.snapshot().overage),
+        report.cost
+    );
+    report
+}
+
+/// With the usage on the last chunk, or on an event of its own.
+async fn streamed(fixture: &Fixture, alone: bool) -> CallReport {
+    let usage: String = fixture.usage.get().split('\n').collect();
+    let finish = r#"{"index":0,"delta":{},"finish_reason":"stop"}"#;
+    let text = r#"data: {"choices":[{"index":0,"delta":{"content":"Hi"}}]}"#;
+    let end = if alone {
+        format!("data: {{\"choices\":[{finish}]}}\n\ndata: {{\"choices\":[],\"usage\":{usage}}}")
+    } else {
+        format!("data: {{\"choices\":[{finish}],\"usage\":{usage}}}")
+    };
+    let body = format!("{text}\n\n{end}\n\ndata: [DONE]\n\n");
+    let server = server("text/event-stream", &body, &fixture.price).await;
+    let mut stream =
+        server.client.stream(ask(PROMPT, MOST_OUTPUT), within([server.budget.clone()])).await.unwrap();
+    stream.reply().await.unwrap().report
+}
+
+#[tokio::test]
+async fn every_shape_costs_the_same_whole_and_streamed() {
+    let fixtures = fixtures();
+    assert!(fixtures.len() >= 25, "{}", fixtures.len());
+    for (name, fixture) in fixtures {
+        assert!(!fixture.about.is_empty(), "{name}");
+        let reports =
+            [whole(&fixture).await, streamed(&fixture, false).await, streamed(&fixture, true).await];
+        for (form, report) in ["whole", "on the last chunk", "alone"].into_iter().zip(reports) {
+            let usage = Usage { told_cost: None, ..report.usage };
+            if let Some(expected) = fixture.expected() {
+                assert_eq!(usage, expected, "{name}, {form}");
+                assert_eq!(Some(report.cost), fixture.cost, "{name}, {form}");
+                assert_eq!(report.settlement, Settlement::Settled, "{name}, {form}");
+            } else {
+                assert_eq!(usage, Usage::default(), "{name}, {form}");
+                assert_ne!(report.settlement, Settlement::Settled, "{name}, {form}");
+                assert!(report.cost > NanoUsd::ZERO, "{name}, {form}: unknown spend is never nothing");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_running_count_is_no_bill() {
+    let price = json!({"input_usd": "1", "output_usd": "4", "context_tokens": 1_000});
+    let body = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"H\"}}],\
+                \"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n";
+    let server = server("text/event-stream", body, &price).await;
+    let mut stream =
+        server.client.stream(ask(PROMPT, MOST_OUTPUT), within([server.budget.clone()])).await.unwrap();
+    stream.reply().await.unwrap_err();
+    drop(stream);
+    // All that was reserved: 45 bytes of input and ten tokens of output.
+    assert_eq!(server.budget.snapshot().settled, NanoUsd::from_nanos(45 * 1_000 + 10 * 4_000));
+}
+
+#[tokio::test]
+async fn usage_that_comes_after_the_end_is_late_and_the_reply_is_counted() {
+    let price = json!({"input_usd": "1", "output_usd": "4", "context_tokens": 1_000, "reasoning": false});
+    let body = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n\
+                data: [DONE]\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n";
+    let server = server("text/event-stream", body, &price).await;
+    let context = within([server.budget.clone()]);
+    let mut stream = server.client.stream(ask(PROMPT, MOST_OUTPUT), context).await.unwrap();
+    let report = stream.reply().await.unwrap().report;
+    assert_eq!(report.settlement, Settlement::Estimated);
+    // Two bytes are at most two tokens.
+    assert_eq!(report.cost, NanoUsd::from_nanos(45 * 1_000 + 2 * 4_000));
+}
