@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -131,6 +132,13 @@ def serving(directory: Path, **environment: str) -> Iterator[int]:
         log += line
     told = re.search(r"running on http://127\.0\.0\.1:(\d+)", log)
     assert told, log
+    # A worker has started up before it listens.
+    while True:
+        with (
+            contextlib.suppress(ConnectionRefusedError),
+            socket.create_connection(("127.0.0.1", int(told[1]))),
+        ):
+            break
     # Drained, or the workers wait for room in the pipe.
     rest = threading.Thread(target=server.stderr.read)
     rest.start()
