@@ -59,12 +59,14 @@ def opened(simulator, fault):
     if fault["kind"] != "refuse":
         rule["reply"] = {"text": TEXT}
     simulator.set_rules([rule])
-    short = fault["kind"] in {"stall", "endless"}
+    timeouts = {}
+    if fault["kind"] in {"stall", "endless"}:
+        timeouts = {"ttft_ms" if fault.get("at") == "after_headers" else "idle_ms": 150}
     settings = {
         "providers": {"openai": {"base_url": simulator.url, "api_key": "sk-secret"}},
         "prices": PRICES,
         "retry": {"initial_ms": 1, "max_ms": 2},
-        "timeouts": {"ttft_ms": 150, "idle_ms": 150} if short else {},
+        "timeouts": timeouts,
     }
     return iron.Client(settings, model="openai/gpt-6-luna", budget="1.00")
 

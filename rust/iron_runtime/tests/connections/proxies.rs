@@ -4,7 +4,7 @@ use iron_simulator::Reply;
 
 use super::child::{self, KEY, Orders, Report};
 use super::proxy::{Manner, Proxy};
-use super::server::{Authority, Speaks, TlsServer, VALID};
+use super::server::{Answers, Authority, Speaks, TlsServer, VALID};
 use crate::rig::simulator;
 
 async fn call(url: &str, stream: bool, environment: &[(&str, &str)]) -> Report {
@@ -34,7 +34,7 @@ async fn http_goes_through_the_proxy_by_its_whole_url() {
 #[tokio::test]
 async fn https_goes_through_a_tunnel_into_which_the_proxy_cannot_see() {
     let (authority, provider) = (Authority::new("ours"), simulator(vec![Reply::text("passed").into()]).await);
-    let server = TlsServer::new(&authority, VALID, Speaks::Both, &provider, 1).await;
+    let server = TlsServer::new(&authority, VALID, Speaks::Both, &provider, Answers::Together(1)).await;
     let trusted = authority.file();
     for (name, stream) in [("HTTPS_PROXY", false), ("https_proxy", true), ("ALL_PROXY", false)] {
         let proxy = Proxy::new(Manner::Passes).await;
@@ -82,7 +82,7 @@ async fn some_hosts_go_through_no_proxy() {
 #[tokio::test]
 async fn a_proxy_that_lets_nobody_through_is_an_upstream_that_cannot_be_reached() {
     let (authority, provider) = (Authority::new("ours"), simulator(vec![Reply::text("passed").into()]).await);
-    let server = TlsServer::new(&authority, VALID, Speaks::Both, &provider, 1).await;
+    let server = TlsServer::new(&authority, VALID, Speaks::Both, &provider, Answers::Together(1)).await;
     let proxy = Proxy::new(Manner::Denies).await;
     // Bound once, so that nobody else has the port, and closed again.
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -1,13 +1,15 @@
 //! A provider behind TLS that speaks HTTP/2 and HTTP/1.1, and sees what reaches it.
 
 use std::convert::Infallible;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -59,11 +61,22 @@ pub(super) struct TlsServer {
     _serving: JoinSet<()>,
 }
 
+type Body = BoxBody<Bytes, io::Error>;
+
 /// What the server speaks, in its order of preference.
 #[derive(Clone, Copy)]
 pub(super) enum Speaks {
     Http1,
     Both,
+}
+
+/// When and how the server answers.
+#[derive(Clone, Copy)]
+pub(super) enum Answers {
+    /// Once so many requests are there.
+    Together(usize),
+    /// At once, with half of a body.
+    Half,
 }
 
 impl Authority {
@@ -105,13 +118,13 @@ impl Authority {
 }
 
 impl TlsServer {
-    /// A server in front of `simulator`. It answers once `together` requests are there.
+    /// A server in front of `simulator`.
     pub(super) async fn new(
         authority: &Authority,
         certificate: Certificate,
         speaks: Speaks,
         simulator: &Simulator,
-        together: usize,
+        answers: Answers,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -119,7 +132,12 @@ impl TlsServer {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let backend = Backend {
             to: simulator.address().to_string(),
-            barrier: Arc::new(Barrier::new(together)),
+            barrier: Arc::new(Barrier::new(if let Answers::Together(together) = answers {
+                together
+            } else {
+                1
+            })),
+            half: matches!(answers, Answers::Half),
             ledger: ledger.clone(),
         };
         let mut serving = JoinSet::new();
@@ -160,6 +178,7 @@ impl TlsServer {
 struct Backend {
     to: String,
     barrier: Arc<Barrier>,
+    half: bool,
     ledger: Arc<Mutex<Ledger>>,
 }
 
@@ -175,7 +194,7 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, backend: Backend, conne
 }
 
 impl Backend {
-    async fn answer(&self, request: Request<Incoming>, connection: usize) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>, connection: usize) -> Response<Body> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         self.ledger.lock().unwrap().seen.push(Seen {
@@ -200,9 +219,19 @@ impl Backend {
         Response::builder()
             .status(head.status)
             .header("content-type", text(&head.headers, "content-type"))
-            .body(Full::new(body))
+            .body(if self.half {
+                half(&body)
+            } else {
+                Full::new(body).map_err(|never| match never {}).boxed()
+            })
             .unwrap()
     }
+}
+
+/// Half of a body, and then a reset of its stream.
+fn half(body: &Bytes) -> Body {
+    let first = Ok(Frame::data(body.slice(..body.len() / 2)));
+    StreamBody::new(futures::stream::iter([first, Err(io::Error::other("half is enough"))])).boxed()
 }
 
 fn text(headers: &HeaderMap, name: &str) -> String {

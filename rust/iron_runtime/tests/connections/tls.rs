@@ -3,7 +3,7 @@
 use iron_simulator::{Reply, Simulator};
 
 use super::child::{self, KEY, Orders, Report};
-use super::server::{Authority, Certificate, Speaks, TlsServer, VALID};
+use super::server::{Answers, Authority, Certificate, Speaks, TlsServer, VALID};
 use crate::rig::simulator;
 
 /// A call to a server with that certificate, from a process that trusts `trusted` alone.
@@ -20,7 +20,7 @@ async fn provider() -> Simulator {
 async fn a_server_that_is_vouched_for_is_called() {
     let (authority, provider) = (Authority::new("ours"), provider().await);
     for speaks in [Speaks::Http1, Speaks::Both] {
-        let server = TlsServer::new(&authority, VALID, speaks, &provider, 1).await;
+        let server = TlsServer::new(&authority, VALID, speaks, &provider, Answers::Together(1)).await;
         for stream in [false, true] {
             let report = call(&server, &authority, stream).await;
             assert_eq!((report.calls, report.held), (vec![Ok("sealed".to_owned())], 0));
@@ -39,7 +39,8 @@ async fn a_certificate_that_is_not_valid_costs_one_connection_and_no_request() {
         (Certificate { host: "other.example", ..VALID }, &authority, "not valid for name"),
         (VALID, &stranger, "UnknownIssuer"),
     ] {
-        let server = TlsServer::new(&authority, certificate, Speaks::Both, &provider, 1).await;
+        let server =
+            TlsServer::new(&authority, certificate, Speaks::Both, &provider, Answers::Together(1)).await;
         for stream in [false, true] {
             let before = server.connections();
             let report = call(&server, trusted, stream).await;

@@ -73,7 +73,7 @@ fn timeouts(fault: &Fault) -> Value {
     let short = match fault {
         Fault::Stall(_) => json!({"ttft_ms": 100, "idle_ms": 100}),
         Fault::Endless(EndlessFault { with: Filler::Comments, .. }) => json!({"idle_ms": 200}),
-        Fault::Endless(_) => json!({"total_ms": 1_000}),
+        Fault::Endless(_) => json!({"total_ms": 2_000}),
         _ => json!({}),
     };
     json!({"timeouts": short})
