@@ -10,12 +10,16 @@ from iron_sdk._html import bar, table
 from iron_sdk._override import override
 
 if TYPE_CHECKING:
+    import os
     from decimal import Decimal
     from types import TracebackType
+    from typing import Literal, TypeAlias
 
     from typing_extensions import Self
 
     from iron_sdk._types import Money
+
+    Window: TypeAlias = Literal["daily", "weekly", "monthly", "lifetime"]
 
 # Innermost first. Tasks inherit it as they inherit every context variable.
 _chain: ContextVar[tuple[_iron.Budget, ...]] = ContextVar("iron_sdk.budgets", default=())
@@ -30,13 +34,24 @@ class Budget:
     Budgets nest: a call is held to all of them. The same budget may be entered several times, also at once.
 
     At every instant `spent + held <= limit`, unless a provider bills more than the bound it publishes.
+
+    A budget that is kept in a ledger file is shared by all processes that name it: `spent` and `remaining`
+    are then those of all of them in this window, as they have reported it, a second ago at most; `held` is
+    this process's own.
     """
 
     __slots__ = ("_native",)
 
-    def __init__(self, usd: Money | _iron.Budget, *, name: str = "budget") -> None:
+    def __init__(
+        self,
+        usd: Money | _iron.Budget,
+        *,
+        name: str = "budget",
+        window: Window | None = None,
+        ledger: str | os.PathLike[str] | None = None,
+    ) -> None:
         # A native budget is one that a client has already.
-        self._native = usd if isinstance(usd, _iron.Budget) else _iron.Budget(name, usd)
+        self._native = usd if isinstance(usd, _iron.Budget) else _iron.Budget(name, usd, window, ledger)
 
     @property
     def name(self) -> str:
@@ -55,7 +70,7 @@ class Budget:
 
     @property
     def held(self) -> Decimal:
-        """What calls in flight may still cost, in US dollars."""
+        """What calls in flight in this process may still cost, in US dollars."""
         return _decimal(self._native.snapshot()[3])
 
     @property
@@ -71,6 +86,7 @@ class Budget:
 
         Raises:
             ConfigError: The amount is negative, a float, or finer than a nano-dollar.
+            LedgerError: The budget is kept in a ledger file that cannot be used.
         """
         self._native.set_limit(usd)
 
@@ -122,7 +138,13 @@ def _decimal(amount: str) -> Decimal:
     return Decimal(amount)
 
 
-def budget(usd: Money, *, name: str = "budget") -> Budget:
+def budget(
+    usd: Money,
+    *,
+    name: str = "budget",
+    window: Window | None = None,
+    ledger: str | os.PathLike[str] | None = None,
+) -> Budget:
     """Hold every call made inside a `with` block to a limit.
 
     A call that could never fit raises `BudgetExceededError` before anything is sent. One that would fit once
@@ -130,13 +152,19 @@ def budget(usd: Money, *, name: str = "budget") -> Budget:
 
     Args:
         usd: The limit in US dollars: text such as `"0.50"`, a Decimal, or an int of whole dollars.
-        name: What the budget is called in messages.
+        name: What the budget is called in messages, and in the ledger file.
+        window: `"daily"`, `"weekly"`, `"monthly"` (UTC; weeks begin on Monday) or `"lifetime"`: keep the
+            budget in the ledger file, shared by all processes that give the same name and window. The limit
+            given last holds for all. Default: only in memory, for as long as the object lives.
+        ledger: Path of the ledger file. Default: `IRON_BUDGET_LEDGER`, or else `iron/ledger.db` in
+            `$XDG_STATE_HOME` or `~/.local/state`. Given alone, the window is `"lifetime"`.
 
     Returns:
         A budget to enter with `with` or `async with`.
 
     Raises:
-        ConfigError: The amount is negative, a float, or finer than a nano-dollar.
+        ConfigError: The amount is negative, a float, or finer than a nano-dollar; the window is unknown.
+        LedgerError: The ledger file cannot be used.
 
     Examples:
         >>> import iron_sdk as iron
@@ -144,4 +172,4 @@ def budget(usd: Money, *, name: str = "budget") -> Budget:
         ...     print(budget.remaining)
         0.50
     """
-    return Budget(usd, name=name)
+    return Budget(usd, name=name, window=window, ledger=ledger)

@@ -1,5 +1,6 @@
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Awaitable, Mapping
+from os import PathLike
 from typing import Any, Final, final
 
 from iron_sdk._logging import NativeRecord
@@ -79,7 +80,9 @@ class Stream:
 
 @final
 class Budget:
-    def __new__(cls, name: str, limit: object) -> Budget: ...
+    def __new__(
+        cls, name: str, limit: object, window: str | None, path: str | PathLike[str] | None
+    ) -> Budget: ...
     def snapshot(self) -> tuple[str, str, str, str, str, str]: ...
     def set_limit(self, limit: object) -> None: ...
 

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::AbortHandle;
 
-use crate::{error, log};
+use crate::{budget, error, log};
 
 /// Governing is a few microseconds a call: more threads would only pass calls between caches.
 const MAX_WORKER_THREADS: usize = 4;
@@ -98,7 +98,12 @@ pub(crate) fn shutdown(py: Python<'_>, timeout_ms: u64) {
     }
     let runtime = SLOT.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(runtime) = runtime {
-        py.detach(|| runtime.shutdown_timeout(Duration::from_millis(timeout_ms)));
+        let timeout = Duration::from_millis(timeout_ms);
+        py.detach(|| {
+            runtime.shutdown_timeout(timeout);
+            // By now no call holds anything.
+            budget::return_leases(timeout);
+        });
     }
 }
 

@@ -1,6 +1,7 @@
 //! `iron chat`: one prompt, its reply as it comes, and what it cost.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use iron_protocol::NanoUsd;
 use iron_runtime::budget::{Budget, Ledger};
@@ -20,6 +21,9 @@ pub(crate) const DEFAULT_MODEL: &str = "openai/gpt-6-luna";
 /// Fast enough to wait for, slow enough to see a stream.
 const SIMULATED_LATENCY_MS: f64 = 40.0;
 const SIMULATED_TOKENS_PER_SECOND: f64 = 200.0;
+
+/// How long the end of a command is held up by a ledger file that is busy.
+const LONGEST_RETURN: Duration = Duration::from_secs(1);
 
 /// Ask a model: the reply goes to standard output as it comes, what it cost to standard error.
 #[derive(Debug, clap::Args)]
@@ -57,10 +61,14 @@ pub(crate) struct Options {
 
 pub(crate) fn run(mut options: Options) -> Result<u8, Failure> {
     let prompt = prompt::read(options.prompt.take())?;
-    runtime::block_on(ask(options, prompt))
+    let ledger = Ledger::new();
+    let done = runtime::block_on(ask(options, prompt, ledger.clone()));
+    // Others have what it leaves in a ledger file at once, not only once they find that it has ended.
+    ledger.return_leases(LONGEST_RETURN);
+    done
 }
 
-async fn ask(options: Options, prompt: String) -> Result<u8, Failure> {
+async fn ask(options: Options, prompt: String, ledger: Ledger) -> Result<u8, Failure> {
     let mut interrupt = Interrupt::new()?;
     // Held to the end: dropping it stops it.
     let simulator = if options.simulate { Some(simulator().await?) } else { None };
@@ -73,7 +81,6 @@ async fn ask(options: Options, prompt: String) -> Result<u8, Failure> {
         )));
     }
 
-    let ledger = Ledger::new();
     // Without a cap too, to tell what a cancelled call has cost.
     let budget = Budget::new(&ledger, "--budget", options.budget.unwrap_or(NanoUsd::MAX));
     let client = Client::new(config, &ledger)?;

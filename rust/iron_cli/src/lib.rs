@@ -3,6 +3,7 @@
 //! The wheel's `iron` and the native binary both come through [`run`]. The demo's agents are Python coroutines, so
 //! its options are handed back to whoever can run them.
 
+mod budget;
 mod chat;
 mod check;
 mod demo;
@@ -35,6 +36,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Budget(budget::Options),
     Chat(chat::Options),
     Check(check::Options),
     Demo(DemoOptions),
@@ -59,6 +61,7 @@ pub enum Outcome {
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
     let done = match Cli::try_parse_from(args) {
         Ok(Cli { command: Command::Demo(options) }) => return Outcome::Demo(options),
+        Ok(Cli { command: Command::Budget(options) }) => budget::run(&options),
         Ok(Cli { command: Command::Chat(options) }) => chat::run(options),
         Ok(Cli { command: Command::Check(options) }) => check::run(options),
         Ok(Cli { command: Command::Init(options) }) => init::run(options),

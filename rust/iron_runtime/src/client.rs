@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use crate::Error;
 use crate::budget::{Budget, Ledger};
 use crate::call::{CallContext, ChatRequest, EmbedRequest, Reply};
-use crate::config::Config;
+use crate::config::{ClientBudget, Config};
 use crate::event::Events;
 use crate::limit::Limits;
 use crate::pipeline::{self, Engine};
@@ -25,7 +25,8 @@ impl Client {
     /// A client whose budgets are kept in `ledger`, one for a process, and whose calls nobody reads along.
     ///
     /// # Errors
-    /// [`Error::Config`] if TLS or the system's proxy settings cannot be set up.
+    /// [`Error::Config`] if TLS or the system's proxy settings cannot be set up, [`Error::Ledger`] if the ledger file of
+    /// a shared budget cannot be used.
     pub fn new(config: Config, ledger: &Ledger) -> Result<Self, Error> {
         Self::watched(config, ledger, &Events::new())
     }
@@ -36,7 +37,7 @@ impl Client {
     /// As [`Client::new`].
     pub fn watched(config: Config, ledger: &Ledger, events: &Events) -> Result<Self, Error> {
         let http = Http::new(&config.timeouts)?;
-        let budget = config.limit.map(|limit| Budget::new(ledger, "client", limit));
+        let budget = config.budget.as_ref().map(|budget| open(budget, ledger)).transpose()?;
         let limits = Limits::new(&config.limits);
         let pool = Pool::new(config.breaker, config.retry, events);
         Ok(Self(Arc::new(Engine {
@@ -117,5 +118,15 @@ impl Client {
     /// Nothing is lost.
     pub async fn drained(&self) {
         self.0.in_flight.wait().await;
+        if let Some(budget) = &self.0.budget {
+            budget.give_back();
+        }
+    }
+}
+
+fn open(budget: &ClientBudget, ledger: &Ledger) -> Result<Budget, Error> {
+    match &budget.shared {
+        Some(shared) => Budget::shared(ledger, &budget.name, budget.limit, shared.clone()),
+        None => Ok(Budget::new(ledger, budget.name.as_str(), budget.limit)),
     }
 }

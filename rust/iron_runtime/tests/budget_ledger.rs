@@ -198,11 +198,11 @@ async fn raising_a_limit_gives_turns_and_lowering_it_refuses() {
     let held = reserve(&ledger, &budget, 100).await.unwrap();
     let mut waiter = Box::pin(reserve(&ledger, &budget, 100));
     assert!((&mut waiter).now_or_never().is_none());
-    budget.set_limit(nanos(200));
+    budget.set_limit(nanos(200)).unwrap();
     let second = (&mut waiter).now_or_never().expect("there is room now").unwrap();
     let mut waiter = Box::pin(reserve(&ledger, &budget, 150));
     assert!((&mut waiter).now_or_never().is_none());
-    budget.set_limit(nanos(120));
+    budget.set_limit(nanos(120)).unwrap();
     let refusal = refused((&mut waiter).now_or_never().expect("it can never fit now"));
     assert_eq!((refusal.limit, refusal.held), (nanos(120), nanos(200)));
     drop((held, second));

@@ -229,11 +229,11 @@ async fn a_limit_can_be_changed_for_all() {
     let (_directory, path) = place();
     let (one, other) = (Process::new(&path), Process::new(&path));
     one.spend(50_000, 50_000).await;
-    one.budget.set_limit(nanos(50_100));
+    one.budget.set_limit(nanos(50_100)).unwrap();
     until(|| other.reserve(101).now_or_never().is_none_or(|asked| asked.is_err())).await;
     let left = refused(other.reserve(50_000).await);
     assert!(left.estimate == nanos(50_000) && !left.waited);
-    one.budget.set_limit(nanos(200_000));
+    one.budget.set_limit(nanos(200_000)).unwrap();
     one.spend(140_000, 140_000).await;
     one.end();
     other.end();

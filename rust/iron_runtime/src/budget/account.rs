@@ -51,6 +51,8 @@ pub(super) enum Message {
     Ring,
     /// Keep this account too.
     Join(Arc<Account>),
+    /// Give back what is leased of this account.
+    Drain(NodeId),
     /// Nobody uses this account any more.
     Leave(NodeId),
     /// Give back what can be given back, say so, and end.
@@ -103,6 +105,19 @@ impl Account {
             }
         }
         *bell = Some(join(self));
+    }
+
+    /// Whether a keeper has been called, and not ended since.
+    pub(super) fn is_kept(&self) -> bool {
+        lock(&self.bell).as_ref().is_some_and(|bell| bell.messages.send(Message::Ring).is_ok())
+    }
+
+    /// Tell the keeper to give back what is leased.
+    pub(super) fn drain(&self) {
+        if let Some(bell) = &*lock(&self.bell) {
+            // A keeper that has ended has nothing to give back.
+            let _ = bell.messages.send(Message::Drain(self.node));
+        }
     }
 
     /// Tell the keeper that nobody uses the account any more: whether there is one.

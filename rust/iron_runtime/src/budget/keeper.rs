@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::account::{Account, Bell, Message, View};
+use super::book::NodeId;
 use super::fault::LedgerFault;
 use super::file::{LedgerFile, Outcome};
 use super::ledger::Ledger;
@@ -160,21 +161,28 @@ impl Keeper {
     fn take(&mut self, message: Message) {
         // What is rung for from here on is rung for again.
         self.rung.store(false, Ordering::Release);
+        let ledger = self.ledger.clone();
         match message {
             Message::Join(account) => self.kept.push(Kept::new(account)),
-            Message::Leave(node) => {
-                self.kept
-                    .iter_mut()
-                    .filter(|kept| kept.account.node == node)
-                    .for_each(|kept| kept.left = true);
-            }
+            Message::Drain(node) => self.of(node).for_each(|kept| kept.drain(&ledger)),
+            Message::Leave(node) => self.of(node).for_each(|kept| kept.left = true),
             Message::Ring | Message::Stop(_) => {}
         }
     }
 
+    fn of(&mut self, node: NodeId) -> impl Iterator<Item = &mut Kept> {
+        self.kept.iter_mut().filter(move |kept| kept.account.node == node)
+    }
+
+    /// Give back what can be given back. The budgets stay known to those who still have them.
     fn stop(mut self, done: &Sender<()>) {
-        self.kept.iter_mut().for_each(|kept| kept.left = true);
-        self.serve(false);
+        let now = self.calendar.seconds();
+        for kept in &self.kept {
+            let Some(file) = &mut self.file else { break };
+            if let Err(fault) = kept.report(&self.ledger, file, now, true, true) {
+                tracing::warn!(%fault, "what is leased goes back once this process has ended");
+            }
+        }
         // Whoever asked may wait no longer.
         let _ = done.send(());
     }
@@ -189,7 +197,7 @@ impl Keeper {
             };
             let Some(kept) = self.kept.get_mut(nth) else { break };
             let now = self.calendar.seconds();
-            let reports = !ticked || self.ticks.is_multiple_of(REPORT_TICKS);
+            let reports = ticked && self.ticks.is_multiple_of(REPORT_TICKS);
             let served = file.and_then(|file| kept.serve(&self.ledger, file, now, ticked, reports));
             if let Err(fault) = served {
                 // What is leased may still be spent; whoever waits for more cannot be told when there will be.

@@ -286,8 +286,9 @@ impl<J: Clone> Pool<J> {
         self.leases.iter().any(Lease::is_worn)
     }
 
-    /// Pay for no new call from any lease that is here now.
+    /// Pay for no new call from any lease that is here now. The next is taken when a call needs it.
     pub(super) fn drain(&mut self) {
+        self.low_water = 0;
         self.leases.iter_mut().for_each(Lease::drain);
     }
 

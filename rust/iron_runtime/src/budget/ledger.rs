@@ -1,22 +1,20 @@
 //! The ledger: the budgets of one process behind one lock.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::{PoisonError, Weak};
+use std::sync::PoisonError;
 use std::time::Duration;
 
-use iron_protocol::{LeaseId, NanoUsd, RequestId};
+use iron_protocol::{LeaseId, RequestId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::account::{Account, Shared};
+use super::account::Account;
 use super::book::{Answer, Book, Held, NodeId, Ticket, Turn};
 use super::fault::LedgerFault;
-use super::file::{BudgetKey, LedgerFile};
 use super::journal::Journal;
 use super::keeper::Keepers;
-use super::lease::{Ending, Pool};
+use super::lease::Ending;
+use super::limit::{Budget, BudgetSnapshot, SharedBudgets};
 use super::reservation::{Ask, Reservation};
 use super::sync::{Arc, Mutex, MutexGuard};
 use super::window::Span;
@@ -49,8 +47,7 @@ struct Inner {
     book: Mutex<Book<Tell, Journals>>,
     calendar: Calendar,
     keepers: Keepers,
-    /// The budgets of ledger files that are in use: each has one pool of leases in a process.
-    shared: std::sync::Mutex<HashMap<(PathBuf, BudgetKey), Weak<Entry>>>,
+    shared: SharedBudgets,
 }
 
 impl Ledger {
@@ -65,7 +62,7 @@ impl Ledger {
             book: Mutex::new(Book::new()),
             calendar,
             keepers: Keepers::default(),
-            shared: std::sync::Mutex::default(),
+            shared: SharedBudgets::default(),
         }))
     }
 
@@ -118,7 +115,7 @@ impl Ledger {
             Some(Err(Stop::Refused(by))) => Err(Self::refusal(&chain, by, ask, false)),
             Some(Err(Stop::Failed(fault))) => Err(Error::Ledger(fault)),
             None => {
-                let by = Self::blocking(&chain, ask).or(chain.first()).map_or(0, |budget| budget.0.id);
+                let by = Self::blocking(&chain, ask).or(chain.first()).map_or(0, Budget::id);
                 Err(Self::refusal(&chain, by, ask, true))
             }
         }
@@ -166,7 +163,7 @@ impl Ledger {
 
     fn refusal(chain: &[Budget], by: NodeId, ask: Ask, waited: bool) -> Error {
         let snapshot =
-            chain.iter().find(|budget| budget.0.id == by).map(Budget::snapshot).unwrap_or_default();
+            chain.iter().find(|budget| budget.id() == by).map(Budget::snapshot).unwrap_or_default();
         Error::BudgetExceeded(Box::new(BudgetExceeded {
             budget: snapshot.name.to_string(),
             limit: snapshot.limit,
@@ -192,7 +189,7 @@ impl Ledger {
         let mut low = Vec::new();
         for budget in chain {
             let (limit, spent) = budget.limit_and_spent(&book);
-            if book.newly_low(budget.0.id, limit, spent) {
+            if book.newly_low(budget.id(), limit, spent) {
                 low.push(budget.look(&book));
             }
         }
@@ -203,7 +200,7 @@ impl Ledger {
     }
 
     /// Told after the lock is released: a receiver that is gone drops its reservation, which locks again.
-    fn hand_on(&self, turns: Vec<Turn<Tell, Journals>>) {
+    pub(super) fn hand_on(&self, turns: Vec<Turn<Tell, Journals>>) {
         for Turn { tell: (tell, chain, request), outcome } in turns {
             let outcome = outcome
                 .map(|held| Reservation::new(self.clone(), chain, held, request))
@@ -212,7 +209,7 @@ impl Ledger {
         }
     }
 
-    fn ring(&self, accounts: &[std::sync::Arc<Account>]) {
+    pub(super) fn ring(&self, accounts: &[std::sync::Arc<Account>]) {
         for account in accounts {
             account.ring(|account| self.0.keepers.join(self, account));
         }
@@ -227,6 +224,10 @@ impl Ledger {
 
     pub(super) fn calendar(&self) -> &Calendar {
         &self.0.calendar
+    }
+
+    pub(super) fn shared(&self) -> &SharedBudgets {
+        &self.0.shared
     }
 
     pub(super) fn keepers(&self) -> &Keepers {
@@ -294,15 +295,15 @@ impl fmt::Debug for Ledger {
 fn ids(chain: &[Budget]) -> Vec<NodeId> {
     let mut ids = Vec::with_capacity(chain.len());
     for budget in chain {
-        if !ids.contains(&budget.0.id) {
-            ids.push(budget.0.id);
+        if !ids.contains(&budget.id()) {
+            ids.push(budget.id());
         }
     }
     ids
 }
 
 fn leased(chain: &[Budget]) -> impl Iterator<Item = &std::sync::Arc<Account>> {
-    chain.iter().filter_map(|budget| budget.0.account.as_ref())
+    chain.iter().filter_map(Budget::account)
 }
 
 /// The accounts of a chain whose keepers have something to do.
@@ -335,158 +336,5 @@ impl Drop for Place {
     fn drop(&mut self) {
         let turns = self.ledger.lock().leave(self.ticket);
         self.ledger.hand_on(turns);
-    }
-}
-
-/// A limit on what calls may cost together. Clones are the same budget.
-#[derive(Clone)]
-pub struct Budget(Arc<Entry>);
-
-/// A budget's entry in the ledger, forgotten with its last owner.
-struct Entry {
-    ledger: Ledger,
-    id: NodeId,
-    /// Where its limit is shared with other processes.
-    account: Option<std::sync::Arc<Account>>,
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        // The keeper gives leases back first, and then forgets it.
-        if !self.account.as_ref().is_some_and(|account| account.leave()) {
-            self.ledger.lock().forget(self.id);
-        }
-    }
-}
-
-impl Budget {
-    /// A budget of `limit`, with nothing spent.
-    pub fn new(ledger: &Ledger, name: impl Into<std::sync::Arc<str>>, limit: NanoUsd) -> Self {
-        let id = ledger.lock().open(name.into(), limit.nanos());
-        Self(Arc::new(Entry { ledger: ledger.clone(), id, account: None }))
-    }
-
-    /// A budget that all processes share which name the same ledger file, name and window. The limit given last holds.
-    ///
-    /// It reads the file: not for a thread that must not wait for a disk.
-    ///
-    /// # Errors
-    /// [`Error::Ledger`] if the file cannot be used.
-    pub fn shared(ledger: &Ledger, name: &str, limit: NanoUsd, shared: Shared) -> Result<Self, Error> {
-        let key = BudgetKey { name: name.to_owned(), window: shared.window };
-        let mut file = LedgerFile::open(&shared.ledger).map_err(Error::Ledger)?;
-        let now = ledger.calendar().seconds();
-        let standing = file.declare(&key, limit.nanos(), now).map_err(Error::Ledger)?;
-        // By its real path, so that a file has one keeper under all its names.
-        let path = shared.ledger.canonicalize().unwrap_or(shared.ledger);
-        let mut known = ledger.0.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, entry| entry.strong_count() > 0);
-        if let Some(entry) = known.get(&(path.clone(), key.clone())).and_then(Weak::upgrade) {
-            let budget = Self(entry);
-            budget.set_limit(limit);
-            return Ok(budget);
-        }
-        let id = ledger.lock().open_leased(name.into(), limit.nanos());
-        let account = Account::new(id, key.clone(), &path, limit.nanos(), standing.view());
-        let entry =
-            Arc::new(Entry { ledger: ledger.clone(), id, account: Some(std::sync::Arc::new(account)) });
-        known.insert((path, key), Arc::downgrade(&entry));
-        Ok(Self(entry))
-    }
-
-    /// The cap of one call, of which nobody needs to be told that little is left.
-    pub(crate) fn cap(ledger: &Ledger, limit: NanoUsd) -> Self {
-        let budget = Self::new(ledger, "max_cost", limit);
-        ledger.lock().keep_quiet(budget.0.id);
-        budget
-    }
-
-    /// The amounts at this instant.
-    pub fn snapshot(&self) -> BudgetSnapshot {
-        self.look(&self.0.ledger.lock())
-    }
-
-    fn look(&self, book: &Book<Tell, Journals>) -> BudgetSnapshot {
-        let Some(node) = book.node(self.0.id) else { return BudgetSnapshot::default() };
-        let usd = NanoUsd::from_nanos;
-        let (limit, spent) = self.limit_and_spent(book);
-        // Read under the lock, which the keeper holds when it changes both.
-        let view = self.0.account.as_ref().map(|account| account.view());
-        let held = node.pool.as_ref().map_or(node.held, Pool::held);
-        let beyond = spent.saturating_add(held).saturating_sub(limit).clamp(0, spent.max(0));
-        let overage = view.map_or(beyond, |view| view.amounts.overage);
-        BudgetSnapshot {
-            name: node.name.clone(),
-            limit: usd(limit),
-            settled: usd(spent.saturating_sub(overage)),
-            held: usd(held),
-            elsewhere: usd(view.map_or(0, |view| view.elsewhere)),
-            overage: usd(overage),
-            waiting: node.waiting(),
-        }
-    }
-
-    /// In nano-dollars; of a shared budget those of all processes, as far as this one knows.
-    fn limit_and_spent(&self, book: &Book<Tell, Journals>) -> (i64, i64) {
-        let Some(node) = book.node(self.0.id) else { return (0, 0) };
-        match (&self.0.account, &node.pool) {
-            (Some(account), Some(pool)) => {
-                (account.limit(), account.view().amounts.spent().saturating_add(pool.unreported()))
-            }
-            _ => (node.limit, node.spent),
-        }
-    }
-
-    /// Raise or lower the limit. What is spent or held already stays so. Of a shared budget it holds for all
-    /// processes, a moment later, and what they have leased stays leased.
-    pub fn set_limit(&self, limit: NanoUsd) {
-        if let Some(account) = &self.0.account {
-            account.set_limit(limit.nanos());
-            self.0.ledger.ring(std::slice::from_ref(account));
-            return;
-        }
-        let turns = self.0.ledger.lock().set_limit(self.0.id, limit.nanos());
-        self.0.ledger.hand_on(turns);
-    }
-}
-
-impl fmt::Debug for Budget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.snapshot().fmt(f)
-    }
-}
-
-/// A budget's amounts at one instant.
-///
-/// Of a shared budget they are those of this window on this machine: what this process does counts at once, what
-/// others have spent as soon as they have reported it, a second later at most.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BudgetSnapshot {
-    /// What the budget is called in messages.
-    pub name: std::sync::Arc<str>,
-    /// The most that calls may cost.
-    pub limit: NanoUsd,
-    /// What calls have cost, within the limit.
-    pub settled: NanoUsd,
-    /// What calls in flight may still cost; those of this process.
-    pub held: NanoUsd,
-    /// What other processes hold in leases and have not spent yet.
-    pub elsewhere: NanoUsd,
-    /// What calls have cost beyond the limit, because a provider billed above the bound it had published.
-    pub overage: NanoUsd,
-    /// Calls that wait for others to settle.
-    pub waiting: usize,
-}
-
-impl BudgetSnapshot {
-    /// What calls have cost, overage included.
-    pub fn spent(&self) -> NanoUsd {
-        self.settled.saturating_add(self.overage)
-    }
-
-    /// What a new call could reserve at this instant.
-    pub fn remaining(&self) -> NanoUsd {
-        let taken = self.spent().saturating_add(self.held).saturating_add(self.elsewhere);
-        self.limit.minus_or_zero(taken)
     }
 }

@@ -12,13 +12,15 @@ mod journal;
 mod keeper;
 mod lease;
 mod ledger;
+mod limit;
 mod reservation;
 mod tranche;
 mod window;
 
 pub use account::Shared;
 pub use fault::LedgerFault;
-pub use ledger::{Budget, BudgetSnapshot, Ledger};
+pub use ledger::Ledger;
+pub use limit::{Budget, BudgetSnapshot};
 pub use reservation::{Ask, Reservation, Sent};
 pub use window::{Date, Span, Window};
 
@@ -27,7 +29,7 @@ pub use crate::clock::Calendar;
 /// The lock and the counters of the ledger; under the `shuttle` feature, shuttle's, which explores interleavings.
 mod sync {
     #[cfg(feature = "shuttle")]
-    pub(super) use shuttle::sync::{Arc, Mutex, MutexGuard};
+    pub(super) use shuttle::sync::{Arc, Mutex, MutexGuard, Weak};
     #[cfg(not(feature = "shuttle"))]
-    pub(super) use std::sync::{Arc, Mutex, MutexGuard};
+    pub(super) use std::sync::{Arc, Mutex, MutexGuard, Weak};
 }

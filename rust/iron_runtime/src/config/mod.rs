@@ -4,6 +4,7 @@
 //! its place in an error, `iron check`, `iron schema` and `iron init` follow from the field: its default, its range, and,
 //! where it has no default, its example. What is checked beyond types is told by [`Error::config`](crate::Error::config).
 
+mod budget;
 mod environment;
 mod find;
 mod in_force;
@@ -30,10 +31,11 @@ mod wrong;
 
 use std::collections::BTreeMap;
 
-use iron_protocol::NanoUsd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use budget::ClientBudget;
+pub use budget::{BudgetSettings, Unpriced, default_ledger};
 pub use in_force::InForce;
 pub use inspect::{InspectedProvider, InspectedRoute, InspectedUpstream, Inspection};
 pub use limit::{LimitSettings, OnLimit, ScopeSettings};
@@ -82,37 +84,6 @@ pub struct Settings {
     pub prices: Prices,
     /// Settings by environment, laid over all of the above where the environment is chosen.
     pub profiles: Profiles,
-}
-
-/// `[budget]`.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct BudgetSettings {
-    /// The client's limit; without one only `iron.budget(...)` and per-call caps hold.
-    #[schemars(example = "5.00")]
-    pub limit_usd: Option<NanoUsd>,
-    /// What to do with a model that has no known price.
-    pub unpriced: Unpriced,
-    /// The least that `max_tokens` is lowered to when the rest of a budget is small.
-    #[schemars(range(min = 1))]
-    pub min_output_tokens: u32,
-}
-
-impl Default for BudgetSettings {
-    fn default() -> Self {
-        Self { limit_usd: None, unpriced: Unpriced::Refuse, min_output_tokens: 256 }
-    }
-}
-
-/// What to do with a model that has no known price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Unpriced {
-    /// Refuse the call.
-    #[default]
-    Refuse,
-    /// Let it pass and count it as free.
-    Allow,
 }
 
 /// `[timeouts]`, all in milliseconds.

@@ -1,13 +1,12 @@
 //! The validated configuration: what later code relies on without checking again.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iron_protocol::NanoUsd;
-
 use super::load::Loaded;
 use super::provider::{Provider, providers};
-use super::{BreakerPolicy, LimitSettings, RetryPolicy, Settings, Sources, Unpriced};
+use super::{BreakerPolicy, ClientBudget, LimitSettings, RetryPolicy, Settings, Sources, Unpriced};
 use crate::Error;
 use crate::pricing::{Catalog, ModelPrice};
 use crate::route::RouteTable;
@@ -16,7 +15,8 @@ use crate::route::RouteTable;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) default_model: Option<String>,
-    pub(crate) limit: Option<NanoUsd>,
+    pub(crate) budget: Option<ClientBudget>,
+    ledger: Option<PathBuf>,
     pub(crate) min_output_tokens: u32,
     pub(crate) limits: LimitSettings,
     pub(crate) timeouts: Timeouts,
@@ -71,6 +71,11 @@ impl Config {
         self.routes.catalog()
     }
 
+    /// The ledger file of shared budgets; `None` if nothing says where it is.
+    pub fn ledger(&self) -> Option<&Path> {
+        self.ledger.as_deref()
+    }
+
     /// What to do about a key that `model` needs and its provider lacks; `None` if it can be called.
     ///
     /// # Errors
@@ -87,11 +92,8 @@ impl Config {
     /// Check settings against each other. What is wrong begins with the key in full, which is how its place is found.
     fn validate(loaded: &Loaded) -> Result<Self, Error> {
         let (settings, environment) = (loaded.settings.clone(), &loaded.environment);
-        let limit = settings.budget.limit_usd;
-        if limit.is_some_and(|limit| limit < NanoUsd::ZERO) {
-            return Err(Error::config("budget.limit_usd is negative: a limit is zero or more US dollars"));
-        }
-        positive("budget.min_output_tokens", u64::from(settings.budget.min_output_tokens))?;
+        let budget = settings.budget.client(environment)?;
+        let ledger = settings.budget.ledger_file(environment).ok();
         let timeouts = timeouts(&settings)?;
         let (retry, breaker) = (settings.retry.policy()?, settings.breaker.policy()?);
         let providers = providers(settings.providers, environment)?;
@@ -108,7 +110,8 @@ impl Config {
         }
         Ok(Self {
             default_model: settings.default_model,
-            limit,
+            budget,
+            ledger,
             min_output_tokens: settings.budget.min_output_tokens,
             limits: settings.limits,
             timeouts,

@@ -74,7 +74,7 @@ impl LedgerFile {
     /// How the window that holds `now` stands.
     pub(crate) fn standing(&mut self, key: &BudgetKey, now: i64) -> Result<Standing, LedgerFault> {
         let look = || {
-            let period = Period::current(&self.connection, key, now)?;
+            let period = Period::current(&self.connection, key, now)?.at(now);
             Ok(standing(&period, &Shared::of(&self.connection, period.id, self.holder)?, now))
         };
         look().map_err(|error| self.fault(error))
