@@ -10,7 +10,7 @@ use super::environment::Environment;
 use super::find::Found;
 use super::load::Loaded;
 use super::origin::Origin;
-use super::{Config, Sources, parse};
+use super::{Config, Sources, in_force, parse};
 use crate::Error;
 
 /// What a file with this text, these variables and these sources come to.
@@ -348,5 +348,9 @@ fn the_template_is_valid_as_it_is_and_with_every_setting_set() {
         let sources = Sources { profile, ..Sources::default() };
         let full = load(&with_all_settings(&template), &[], &sources).unwrap();
         Config::new(&full).unwrap();
+        let missing: Vec<_> =
+            in_force::settings(&full).into_iter().filter(|setting| setting.origin.is_none()).collect();
+        // A setting without a default needs an example: #[schemars(example = ..)].
+        assert!(missing.is_empty(), "{missing:#?}");
     }
 }
