@@ -159,8 +159,8 @@ impl Limits {
     fn of(&self, target: &Target) -> [Option<&Scope>; 3] {
         [
             self.upstreams.get(&*target.name),
-            self.models.get(&*target.name),
-            self.providers.get(target.provider()),
+            self.models.get(&*target.listed),
+            self.providers.get(&target.provider.name),
         ]
     }
 

@@ -18,6 +18,8 @@ mod faults;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod ledger_file;
 #[cfg(test)]
 mod limits;

@@ -1,12 +1,13 @@
 //! What a configuration comes to: each setting in force with its place, the providers, the routes, and what is risky.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use iron_protocol::NanoUsd;
 use serde::Serialize;
 
 use super::load::Loaded;
-use super::{Config, InForce, Sources, Strategy, in_force};
+use super::{Config, InForce, Provider, Sources, Strategy, in_force};
 use crate::Error;
 use crate::pricing::Kind;
 
@@ -92,7 +93,7 @@ fn routes(loaded: &Loaded, config: &Config) -> Result<Vec<InspectedRoute>, Error
     let settings = &loaded.settings;
     let default = settings.default_model.as_deref();
     let upstream = |name: &str| -> Result<InspectedUpstream, Error> {
-        let price = config.routes.target(name)?.price;
+        let price = config.routes.targets(name)?.first().and_then(|target| target.price.clone());
         let rate = |kind| price.as_ref().map(|price| price.standard[kind].amount());
         Ok(InspectedUpstream {
             model: name.to_owned(),
@@ -128,13 +129,16 @@ fn providers(loaded: &Loaded, config: &Config, routes: &[InspectedRoute]) -> Vec
             || upstreams.filter_map(|to| to.model.split_once('/')).any(|(provider, _)| provider == name)
     };
     let all = config.routes.providers();
-    let worth_telling = all.filter(|(name, provider)| provider.key_from.is_some() || named(name));
-    worth_telling
-        .map(|(name, provider)| InspectedProvider {
+    let inspected = |(name, keys): (&str, &[Arc<Provider>])| {
+        let provider = keys.first()?;
+        let from: Vec<_> = keys.iter().filter_map(|key| key.key_from.as_deref()).collect();
+        let key_from = (!from.is_empty()).then(|| from.join(", "));
+        (key_from.is_some() || named(name)).then(|| InspectedProvider {
             name: name.to_owned(),
             url: provider.chat_url.to_string(),
-            key_from: provider.key_from.clone(),
+            key_from,
             missing_key: provider.missing_key.clone(),
         })
-        .collect()
+    };
+    all.filter_map(inspected).collect()
 }

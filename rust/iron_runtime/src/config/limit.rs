@@ -100,6 +100,11 @@ impl LimitSettings {
                         Error::config(format!("{key}: write the name as \"provider/model\""))
                     })?,
                 };
+                // The upstream `provider#2/model` is under the provider's second key.
+                let provider = match (table, provider.split_once('#')) {
+                    ("upstreams", Some((provider, _))) => provider,
+                    _ => provider,
+                };
                 if !providers.clone().any(|known| known == provider) {
                     return Err(Error::config(format!(
                         "{key}: {}",

@@ -9,6 +9,7 @@ mod environment;
 mod find;
 mod in_force;
 mod inspect;
+mod keys;
 mod limit;
 mod load;
 mod nearest;
@@ -128,6 +129,11 @@ pub struct ProviderSettings {
     /// The environment variable that holds the key.
     #[schemars(example = &"LOCAL_API_KEY")]
     pub api_key_env: Option<String>,
+    /// Several keys, used in turn. Prefer `api_key_envs`.
+    pub api_keys: Vec<Secret>,
+    /// The environment variables that hold several keys, used in turn.
+    #[schemars(example = ["FIRST_API_KEY", "SECOND_API_KEY"])]
+    pub api_key_envs: Vec<String>,
     /// Headers sent with each request.
     #[schemars(example = BTreeMap::from([("x-team", "research")]))]
     pub headers: BTreeMap<String, Secret>,

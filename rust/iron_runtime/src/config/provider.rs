@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
 use super::environment::Environment;
+use super::keys::Keys;
 use super::{MaxTokensField, ProviderSettings, Secret, UnsupportedParams, unknown};
 use crate::Error;
 use crate::provider::WireFormat;
@@ -17,10 +18,12 @@ const EXAMPLE_URL: &str = "https://api.openai.com/v1";
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
-/// One provider, ready to be called.
+/// One provider under one of its keys, ready to be called.
 #[derive(Clone, Debug)]
 pub(crate) struct Provider {
     pub(crate) name: String,
+    /// Which of several keys it is, from 1.
+    pub(crate) key: Option<usize>,
     pub(crate) profile: &'static Profile,
     pub(crate) format: WireFormat,
     pub(crate) chat_url: Url,
@@ -39,26 +42,32 @@ pub(crate) struct Provider {
 pub(super) fn providers(
     mut settings: BTreeMap<String, ProviderSettings>,
     environment: &Environment,
-) -> Result<BTreeMap<String, Arc<Provider>>, Error> {
+) -> Result<BTreeMap<String, Vec<Arc<Provider>>>, Error> {
     for profile in profiles()?.iter().filter(|profile| profile.base_url.is_some()) {
         settings.entry(profile.name.clone()).or_default();
     }
     settings
         .into_iter()
         .map(|(name, settings)| {
-            let provider = provider(&name, settings, environment)?;
-            Ok((name, Arc::new(provider)))
+            let keys = provider(&name, settings, environment)?;
+            Ok((name, keys.into_iter().map(Arc::new).collect()))
         })
         .collect()
 }
 
-fn provider(name: &str, settings: ProviderSettings, environment: &Environment) -> Result<Provider, Error> {
-    if name.is_empty() || name.contains('/') {
+/// The provider under each of its keys; once without one, if it has none.
+fn provider(
+    name: &str,
+    settings: ProviderSettings,
+    environment: &Environment,
+) -> Result<Vec<Provider>, Error> {
+    if name.is_empty() || name.contains(['/', '#']) {
         return Err(Error::config(format!(
-            "providers.{name:?}: a provider's name is not empty and has no slash"
+            "providers.{name:?}: a provider's name is not empty and has neither slash nor #"
         )));
     }
     let profile = profile(name, settings.profile.as_deref())?;
+    let keys = Keys::find(name, &settings, &profile.key_env, environment)?;
     let held = |variable: &String| environment.get(variable).filter(|value| !value.is_empty());
     let from_variable = match &profile.base_url_env {
         // The variable speaks of the vendor's own address, not of another's that is like it.
@@ -72,33 +81,43 @@ fn provider(name: &str, settings: ProviderSettings, environment: &Environment) -
         .or_else(|| given.map(|url| (url, format!("providers.{name}.base_url"))))
         .ok_or_else(|| Error::config(format!("providers.{name} needs base_url, where its API begins")))?;
     // A variable that is named is expected to be there; those of a server without keys need not be.
-    let optional = profile.key_optional && settings.api_key_env.is_none();
-    let variables = settings.api_key_env.map_or_else(|| profile.key_env.clone(), |named| vec![named]);
-    let key = settings.api_key.map(|key| (key, format!("providers.{name}.api_key"))).or_else(|| {
-        let variable = variables.iter().find(|variable| held(variable).is_some())?;
-        Some((Secret::new(held(variable)?), format!("environment variable {variable}")))
-    });
-    let needed = key.is_none() && !optional && !variables.is_empty();
+    let named = settings.api_key_env.is_some() || !settings.api_key_envs.is_empty();
+    let optional = profile.key_optional && !named;
+    let needed = keys.held.is_empty() && !optional && !keys.variables.is_empty();
     let missing_key = needed.then(|| {
         format!(
             "provider {name:?} has no key: set {}, or providers.{name}.api_key in the configuration",
-            variables.join(" or ")
+            keys.variables.join(" or ")
         )
     });
     let format = profile.format;
     let embeddings = format.embeddings_path().filter(|_| profile.embeddings);
-    Ok(Provider {
+    let provider = Provider {
         name: name.to_owned(),
+        key: None,
         profile,
         format,
         chat_url: endpoint(&place, &base_url, format.chat_path())?,
         embeddings_url: embeddings.map(|path| endpoint(&place, &base_url, path)).transpose()?,
-        headers: headers(name, profile, key.as_ref(), &settings.headers)?,
+        headers: headers(name, profile, None, &settings.headers)?,
         max_tokens_field: settings.max_tokens_field.unwrap_or(profile.max_tokens_field),
         unsupported_params: settings.unsupported_params,
-        key_from: key.map(|(_, place)| place),
+        key_from: None,
         missing_key,
-    })
+    };
+    if keys.held.is_empty() {
+        return Ok(vec![provider]);
+    }
+    let several = keys.held.len() > 1;
+    let under = |(nth, key): (usize, &(Secret, String))| {
+        Ok(Provider {
+            key: several.then_some(nth + 1),
+            headers: headers(name, profile, Some(key), &settings.headers)?,
+            key_from: Some(key.1.clone()),
+            ..provider.clone()
+        })
+    };
+    keys.held.iter().enumerate().map(under).collect()
 }
 
 /// The profile that is asked for; otherwise that of the provider's own name; otherwise what is known of any.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::load::Loaded;
 use super::origin::Origin;
 use super::{InForce, InspectedProvider, Inspection, environment, secret, wrong};
@@ -54,7 +56,8 @@ impl Inspection {
 
 impl InForce {
     fn is_key_in_file(&self) -> bool {
-        self.value == secret::HIDDEN
+        let hidden = |value: &Value| value == secret::HIDDEN;
+        self.value.as_array().map_or_else(|| hidden(&self.value), |values| values.iter().any(hidden))
             && matches!(self.origin, Some(Origin::File { .. }))
             && self.key.contains(".api_key")
     }

@@ -34,22 +34,17 @@ pub(crate) struct Timeouts {
     pub(crate) total: Duration,
 }
 
-/// One model at one provider.
+/// One model at one provider, under one of its keys.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    /// `provider/model`.
+    /// The upstream's name: `provider/model`, or `provider#2/model` under the second of several keys.
     pub(crate) name: Arc<str>,
+    /// `provider/model`, as the model is listed.
+    pub(crate) listed: Arc<str>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) model: Arc<str>,
     /// `None` only where unpriced models are allowed.
     pub(crate) price: Option<Arc<ModelPrice>>,
-}
-
-impl Target {
-    /// The provider's name.
-    pub(crate) fn provider(&self) -> &str {
-        self.name.split_once('/').map_or(&self.name, |(provider, _)| provider)
-    }
 }
 
 impl Config {
@@ -82,7 +77,7 @@ impl Config {
     /// [`Error::Config`] if the model is not known or has no price.
     pub fn missing_key(&self, model: &str) -> Result<Option<String>, Error> {
         let route = self.routes.resolve(model)?;
-        Ok(route.targets().first().and_then(|target| target.provider.missing_key.clone()))
+        Ok(route.targets().next().and_then(|target| target.provider.missing_key.clone()))
     }
 
     pub(super) fn new(loaded: &Loaded) -> Result<Self, Error> {

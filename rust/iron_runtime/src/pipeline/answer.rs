@@ -18,7 +18,7 @@ impl Call {
         if !engine.limits.count_calls() {
             return Ok(());
         }
-        let tokens = match route.targets().first() {
+        let tokens = match route.targets().next() {
             Some(target) => asked.plan(target, engine.config.min_output_tokens)?.rate_tokens(),
             None => 0,
         };
@@ -55,8 +55,9 @@ impl Call {
     pub(super) fn trip<'r>(&self, route: &'r Route, asked: Asked<'_>) -> Trip<'r> {
         let engine = &*self.engine;
         let upstream = |target: &Target| engine.pool.get(&target.name);
-        let mut trip = Trip::new(route.order(|target| upstream(target).tally.latency()), upstream);
-        if route.targets().len() > 1 {
+        let order = route.order(|target| upstream(target).tally.latency(), |target| upstream(target).rests());
+        let mut trip = Trip::new(order, upstream);
+        if !route.is_single() {
             trip.needs(asked.context_tokens(route.targets(), engine.config.min_output_tokens));
         }
         trip
@@ -87,6 +88,9 @@ impl Call {
                 // Nothing was sent: why it was to be tried again is what the caller has to know.
                 stop.error.get_or_insert(failure.error);
                 return Err(failure.retry);
+            }
+            if failure.refuses_key() {
+                stop.upstream.rest();
             }
             stop.error = Some(failure.error);
             let pause = match failure.retry {

@@ -92,12 +92,16 @@ impl Asked<'_> {
 
     /// The context that the request needs, by the usual measure of four bytes a token. It tells which upstreams are
     /// surely too short; of the others they tell themselves.
-    pub(super) fn context_tokens(self, targets: &[Target], least_output: u32) -> u64 {
+    pub(super) fn context_tokens<'t>(
+        self,
+        targets: impl Iterator<Item = &'t Target>,
+        least_output: u32,
+    ) -> u64 {
         let Self::Chat { request, .. } = self else {
             // Each text of an embeddings call has a context of its own.
             return 0;
         };
-        let bounds = targets.iter().filter_map(|target| self.plan(target, least_output).ok());
+        let bounds = targets.filter_map(|target| self.plan(target, least_output).ok());
         // A bound on the input is never above the context of its model: the longest has the truest.
         let input = bounds.map(|plan| plan.bound.input_tokens).max().unwrap_or(0);
         input / 4 + u64::from(request.max_tokens.unwrap_or(0))

@@ -116,6 +116,12 @@ impl<'r> Trip<'r> {
             Retry::Later(ready) if ready < deadline => State::Later(ready),
             _ => State::Done,
         };
+        let (listed, of_key) = (&stop.target.listed, stop.error.as_ref().is_some_and(is_of_key));
+        if !of_key && !matches!(retry, Retry::Later(_)) {
+            // Under another key the same model has the same trouble.
+            self.leave_out(|stop| stop.target.listed == *listed);
+        }
+        let stop = &mut self.stops[self.at];
         match retry {
             Retry::Never => return Err(stop.error.take().unwrap_or_else(no_reason)),
             Retry::Cheaper(refused) => {
@@ -170,6 +176,16 @@ impl Stop<'_> {
             self.error = self.error.take().map(|error| Error::NotRetried { failure: Box::new(error) });
         }
         paid
+    }
+}
+
+/// Whether the trouble is one key's, and not the whole provider's.
+fn is_of_key(error: &Error) -> bool {
+    match error {
+        Error::NotRetried { failure } => is_of_key(failure),
+        Error::UpstreamStatus { status, .. } => matches!(status, 401 | 403),
+        Error::RateLimited { .. } | Error::BreakerOpen { .. } => true,
+        _ => false,
     }
 }
 

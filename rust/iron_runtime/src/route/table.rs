@@ -17,7 +17,7 @@ pub(crate) struct RouteTable(Arc<Table>);
 
 #[derive(Debug)]
 struct Table {
-    providers: BTreeMap<String, Arc<Provider>>,
+    providers: BTreeMap<String, Vec<Arc<Provider>>>,
     catalog: Catalog,
     allow_unpriced: bool,
     aliases: HashMap<String, Arc<Route>>,
@@ -30,7 +30,7 @@ impl RouteTable {
     /// # Errors
     /// [`Error::Config`] for an alias that names no upstream, or one that is not known or has no price.
     pub(crate) fn new(
-        providers: BTreeMap<String, Arc<Provider>>,
+        providers: BTreeMap<String, Vec<Arc<Provider>>>,
         catalog: Catalog,
         allow_unpriced: bool,
         models: BTreeMap<String, RouteSettings>,
@@ -48,27 +48,27 @@ impl RouteTable {
                     "models.{alias:?}: an alias is not empty and has no slash"
                 )));
             }
-            let targets = route.checked(&alias)?.upstreams.iter().map(|name| table.target(name));
+            let targets = route.checked(&alias)?.upstreams.iter().map(|name| table.targets(name));
             let targets = targets
-                .collect::<Result<Box<[_]>, _>>()
+                .collect::<Result<Vec<_>, _>>()
                 .map_err(|error| Error::config(format!("models.{alias}.upstreams: {error}")))?;
-            let route = Route::new(targets, route.strategy, route.weights, route.seed);
+            let route = Route::new(targets, route.strategy, &route.weights, route.seed);
             table.aliases.insert(alias, Arc::new(route));
         }
         Ok(Self(Arc::new(table)))
     }
 
-    /// Every provider by its name.
-    pub(crate) fn providers(&self) -> impl Iterator<Item = (&str, &Provider)> {
-        self.0.providers.iter().map(|(name, provider)| (&**name, &**provider))
+    /// Every provider by its name, under each of its keys.
+    pub(crate) fn providers(&self) -> impl Iterator<Item = (&str, &[Arc<Provider>])> {
+        self.0.providers.iter().map(|(name, keys)| (&**name, &**keys))
     }
 
-    /// The upstream that `provider/model` is.
+    /// The upstreams that `provider/model` is, one for each key of the provider.
     ///
     /// # Errors
     /// [`Error::Config`] if the name is not known or the model has no price.
-    pub(crate) fn target(&self, name: &str) -> Result<Target, Error> {
-        self.0.target(name)
+    pub(crate) fn targets(&self, name: &str) -> Result<Box<[Target]>, Error> {
+        self.0.targets(name)
     }
 
     /// The prices behind it.
@@ -88,7 +88,7 @@ impl RouteTable {
         if let Some(route) = resolved {
             return Ok(route);
         }
-        let route = Arc::new(Route::to(self.0.target(model)?));
+        let route = Arc::new(Route::to(self.0.targets(model)?));
         let mut resolved = self.0.resolved.write().unwrap_or_else(PoisonError::into_inner);
         if resolved.len() < MOST_RESOLVED {
             resolved.insert(model.to_owned(), route.clone());
@@ -98,7 +98,7 @@ impl RouteTable {
 }
 
 impl Table {
-    fn target(&self, name: &str) -> Result<Target, Error> {
+    fn targets(&self, name: &str) -> Result<Box<[Target]>, Error> {
         let Some((provider, model)) = name.split_once('/').filter(|(_, model)| !model.is_empty()) else {
             return Err(self.not_a_name(name));
         };
@@ -116,7 +116,18 @@ impl Table {
                 "{message}; no price is known for it: add [prices.{name:?}], or set budget.unpriced = \"allow\""
             )));
         }
-        Ok(Target { name: name.into(), provider: known.clone(), model: model.into(), price })
+        let listed: Arc<str> = name.into();
+        let target = |provider: &Arc<Provider>| Target {
+            name: match provider.key {
+                Some(nth) => format!("{}#{nth}/{model}", provider.name).into(),
+                None => listed.clone(),
+            },
+            listed: listed.clone(),
+            provider: provider.clone(),
+            model: model.into(),
+            price: price.clone(),
+        };
+        Ok(known.iter().map(target).collect())
     }
 
     /// A name that is neither an alias nor `provider/model`.

@@ -72,6 +72,15 @@ impl Failure {
         Self { error, billing: Billing::Free, retry: Retry::Later(ready) }
     }
 
+    /// Whether the key is refused, whatever is asked for.
+    pub(crate) fn refuses_key(&self) -> bool {
+        match &self.error {
+            Error::UpstreamStatus { status, .. } => *status == 401,
+            Error::RateLimited { out_of_quota, .. } => *out_of_quota,
+            _ => false,
+        }
+    }
+
     /// The request was sent, and what came back is no answer.
     pub(crate) fn in_doubt(error: Error, retry: Retry) -> Self {
         Self { error, billing: Billing::InDoubt, retry }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use super::breaker::{Breaker, BreakerState};
 use super::gate::Gate;
@@ -18,6 +19,8 @@ use crate::limit::Slot;
 /// Upstreams remembered. A client that may call any model could name more; what is known of those is known for one
 /// call alone.
 const MOST_UPSTREAMS: usize = 1_024;
+/// How long a key that was refused comes last: who pays a bill or renews a key waits no longer for it to be used.
+const REST: Duration = Duration::from_secs(60);
 
 /// One upstream: what calls have learned of it, shared by all of them.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Upstream {
     pub(super) breaker: Breaker,
     retries: RetryBudget,
     events: Events,
+    /// Until when its key comes last.
+    rests: Mutex<Option<Instant>>,
 }
 
 /// The upstreams of one client by name.
@@ -61,6 +66,7 @@ impl Pool {
             tally: Tally::default(),
             breaker: Breaker::new(self.breaker),
             retries: RetryBudget::new(self.retry, now()),
+            rests: Mutex::new(None),
             events: self.events.clone(),
         });
         if known.len() < MOST_UPSTREAMS {
@@ -101,6 +107,15 @@ impl Upstream {
             upstream: self.name.to_string(),
             probe_in: until.saturating_duration_since(now()),
         }
+    }
+
+    /// Its key was refused: for a while others come first.
+    pub(crate) fn rest(&self) {
+        *self.rests.lock().unwrap_or_else(PoisonError::into_inner) = Some(now() + REST);
+    }
+
+    pub(crate) fn rests(&self) -> bool {
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| until > now())
     }
 
     /// Why a call cannot wait for the gate.

@@ -35,7 +35,7 @@ pub(super) fn target(model: &str, settings: &Value) -> Target {
     let overrides = json!({"budget": {"unpriced": "allow"}, "providers": {"anthropic": settings}});
     let sources = Sources { overrides: Some(overrides.to_string()), ..Sources::default() };
     let route = Config::load(&sources).unwrap().routes.resolve(&format!("anthropic/{model}")).unwrap();
-    route.targets()[0].clone()
+    route.targets().next().unwrap().clone()
 }
 
 fn json_text(value: &Value) -> Json {
