@@ -30,16 +30,17 @@ impl Call {
         let counted = engine.limits.attempt(stop.target, plan.rate_tokens(), wait, deadline);
         self.queue(counted).await.map_err(|full| self.full(&full, wait))?;
         loop {
-            self.pass_gate(upstream, wait).await?;
             let budgets = self.chain.clone();
             let place = engine.limits.place(stop.target, &budgets, wait, deadline);
             let slot = self.queue(place).await.map_err(|full| self.full(&full, wait))?;
             let reservation = self.reserve(plan.ask).await?;
-            // While it waited the provider may have closed the gate: it holds no place and no money while it waits there.
             if upstream.gate.closed().is_none() {
                 // Last, so that no probe's place is taken by a call that waits.
                 return Ok((reservation, upstream.visit(slot).map_err(Failure::elsewhere)?));
             }
+            // While it waited the provider has closed the gate: it holds no place and no money while it waits there.
+            drop((slot, reservation));
+            self.pass_gate(upstream, wait).await?;
         }
     }
 
