@@ -25,7 +25,7 @@ _QUIET_SECONDS = 10.0
 
 
 class Simulator:
-    """Speaks OpenAI's wire format on loopback: scripted or generated replies, exact usage, and faults.
+    """Speaks OpenAI's and Anthropic's wire formats on loopback: scripted replies, exact usage, and faults.
 
     Without rules a chat is answered by `echo: ` and the text of the last user message. The same settings and
     the same sequence of requests give the same bytes. Entered with `with` or `async with`.
@@ -59,34 +59,47 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """Where the API begins: what a client takes as `base_url`."""
+        """Where OpenAI's API begins: what a client takes as `base_url`."""
         return self._running().url()
+
+    @property
+    def anthropic_url(self) -> str:
+        """Where Anthropic's API begins: what a client of Anthropic takes as `base_url`."""
+        return self.url.removesuffix("/v1")
 
     def client(self, **options: Unpack[ClientOptions]) -> Client:
         """Open a client of this simulator.
 
         Args:
-            **options: As for `Client`; `model` is `openai/gpt-6-luna` unless given.
+            **options: As for `Client`; `model` is `openai/gpt-6-luna` unless given. Models of
+                `anthropic` reach the simulator too.
 
         Returns:
             A client that reads no configuration file.
         """
-        return Client({}, **self._options(options))
+        return Client(self._config(), **self._options(options))
 
     def sync_client(self, **options: Unpack[ClientOptions]) -> SyncClient:
         """Open a blocking client of this simulator.
 
         Args:
-            **options: As for `SyncClient`; `model` is `openai/gpt-6-luna` unless given.
+            **options: As for `SyncClient`; `model` is `openai/gpt-6-luna` unless given. Models of
+                `anthropic` reach the simulator too.
 
         Returns:
             A client that reads no configuration file.
         """
-        return SyncClient({}, **self._options(options))
+        return SyncClient(self._config(), **self._options(options))
+
+    @property
+    def _key(self) -> str:
+        return self._settings.get("api_key") or "sk-simulated"
+
+    def _config(self) -> dict[str, Any]:
+        return {"providers": {"anthropic": {"base_url": self.anthropic_url, "api_key": self._key}}}
 
     def _options(self, options: ClientOptions) -> ClientOptions:
-        key = self._settings.get("api_key") or "sk-simulated"
-        return {"base_url": self.url, "api_key": key, "model": "openai/gpt-6-luna", **options}
+        return {"base_url": self.url, "api_key": self._key, "model": "openai/gpt-6-luna", **options}
 
     def stats(self) -> dict[str, Any]:
         """Count what was received, served and injected since the start or the last `reset`.

@@ -26,6 +26,8 @@ mod limits;
 #[cfg(test)]
 mod passthrough;
 #[cfg(test)]
+mod providers;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod routes;

@@ -10,10 +10,14 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderN
 use http::{HeaderMap, Method, Response, StatusCode};
 use tokio::time::sleep;
 
+use crate::anthropic;
+use crate::anthropic::stream::MessageStream;
 use crate::body::ReplyBody;
 use crate::clock;
+use crate::dialect::Dialect;
 use crate::draw::{Draw, Purpose};
 use crate::ending::{Ending, How};
+use crate::events::Events;
 use crate::fault::{At, Fault};
 use crate::flight::Flight;
 use crate::openai::chat::{Heading, completion};
@@ -22,7 +26,7 @@ use crate::openai::request::ChatRequest;
 use crate::openai::stream::ChatStream;
 use crate::record::Exchange;
 use crate::refusal::{refusal, refuses};
-use crate::reply::{Draws, choices, usage};
+use crate::reply::{Choice, Draws, choices, usage};
 use crate::script::{Facts, Plan};
 use crate::service::{Service, Work};
 use crate::stats::Usage;
@@ -43,7 +47,7 @@ pub(crate) struct Answer<'a> {
 /// What was generated.
 enum Made {
     Whole(Bytes),
-    Events(ChatStream),
+    Events(Events),
 }
 
 impl Answer<'_> {
@@ -126,7 +130,8 @@ impl Answer<'_> {
             put(&mut headers, ALLOW, allowed.as_str());
         }
         self.flight.head(error.status);
-        respond(error.status, headers, ReplyBody::whole(error.body(), self.wire, self.flight))
+        let body = self.dialect().error(error, &self.request_id());
+        respond(error.status, headers, ReplyBody::whole(body, self.wire, self.flight))
     }
 
     fn draw(&self, purpose: Purpose) -> Draw {
@@ -137,7 +142,7 @@ impl Answer<'_> {
         let (model, text, stream) = match work {
             Work::Chat(request) => (request.model.as_str(), request.last_text.as_str(), request.stream),
             Work::Embeddings(request) => (request.model.as_str(), "", false),
-            Work::Models(_) => ("", "", false),
+            Work::Known(_) => ("", "", false),
         };
         let facts = Facts {
             chat: matches!(work, Work::Chat(_)),
@@ -162,50 +167,91 @@ impl Answer<'_> {
                 counters.embeddings.fetch_add(request.len(), Relaxed);
                 (Made::Whole(request.reply(self.service.settings.seed)), usage)
             }
-            Work::Models(body) => (Made::Whole(body), Usage::default()),
+            Work::Known(body) => (Made::Whole(body), Usage::default()),
         }
     }
 
     fn chat(&mut self, request: &ChatRequest, plan: &Plan) -> (Made, Usage) {
-        let settings = &self.service.settings;
         let mut draws = Draws {
             ids: self.draw(Purpose::Ids),
             words: self.draw(Purpose::Words),
             schema: self.draw(Purpose::Schema),
         };
+        let choices = choices(request, plan.reply(), plan.turn, &mut draws);
+        let usage = usage(request, plan.reply(), &choices);
+        self.flight.accept(&request.model, usage, request.stream);
+        self.service.counters.chat_calls.fetch_add(1, Relaxed);
+        let made = match request.dialect {
+            Dialect::OpenAi => self.completion(request, choices, usage, &mut draws),
+            Dialect::Anthropic => self.message(request, choices, usage, &mut draws),
+        };
+        let made = match (made, plan.fault()) {
+            (Made::Events(stream), Some(fault)) => Made::Events(stream.with_fault(fault)),
+            (made, _) => made,
+        };
+        if request.stream {
+            self.service.counters.stream_calls.fetch_add(1, Relaxed);
+        }
+        (made, usage)
+    }
+
+    fn completion(
+        &self,
+        request: &ChatRequest,
+        choices: Vec<Choice>,
+        usage: Usage,
+        draws: &mut Draws,
+    ) -> Made {
+        let settings = &self.service.settings;
         let heading = Heading {
             id: format!("chatcmpl-{}", draws.ids.letters(29)),
             model: request.model.clone(),
             created: settings.created_unix,
             fingerprint: format!("fp_{}", Draw::new(settings.seed, Purpose::Fingerprint, 0).hex(10)),
         };
-        let choices = choices(request, plan.reply(), plan.turn, &mut draws);
-        let usage = usage(request, plan.reply(), &choices);
-        self.flight.accept(&request.model, usage, request.stream);
-        self.service.counters.chat_calls.fetch_add(1, Relaxed);
         if !request.stream {
-            return (Made::Whole(completion(&heading, &choices, usage)), usage);
+            return Made::Whole(completion(&heading, &choices, usage));
         }
-        self.service.counters.stream_calls.fetch_add(1, Relaxed);
-        let mut stream = ChatStream::new(&heading, choices, usage, settings.tokens_per_chunk);
-        if request.include_usage {
-            stream = stream.with_usage(usage);
-        }
-        if let Some(fault) = plan.fault() {
-            stream = stream.with_fault(fault);
-        }
-        (Made::Events(stream), usage)
+        let stream = ChatStream::new(&heading, choices, usage, settings.tokens_per_chunk);
+        Made::Events(Events::OpenAi(if request.include_usage { stream.with_usage(usage) } else { stream }))
     }
 
-    /// The headers that OpenAI sends with every reply.
+    fn message(&self, request: &ChatRequest, choices: Vec<Choice>, usage: Usage, draws: &mut Draws) -> Made {
+        let heading = anthropic::message::Heading {
+            id: format!("msg_{}", draws.ids.letters(24)),
+            model: request.model.clone(),
+            signature: draws.ids.letters(40),
+        };
+        let choice = choices.into_iter().next().unwrap_or_default();
+        if !request.stream {
+            return Made::Whole(anthropic::message::message(&heading, &choice, usage));
+        }
+        let per_chunk = self.service.settings.tokens_per_chunk;
+        Made::Events(Events::Anthropic(MessageStream::new(&heading, &choice, usage, per_chunk)))
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::of(&self.exchange.path)
+    }
+
+    fn request_id(&self) -> String {
+        let id = Draw::new(!self.service.settings.seed, Purpose::Ids, self.exchange.ordinal).hex(32);
+        format!("req_{id}")
+    }
+
+    /// The headers that the provider sends with every reply.
     fn headers(&self, content_type: &str, processing: Duration, usage: Usage) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(12);
         put(&mut headers, CONTENT_TYPE, content_type);
         if content_type != JSON {
             put(&mut headers, CACHE_CONTROL, "no-cache");
         }
-        let id = Draw::new(!self.service.settings.seed, Purpose::Ids, self.exchange.ordinal).hex(32);
-        put(&mut headers, HeaderName::from_static("x-request-id"), &format!("req_{id}"));
+        let id = self.request_id();
+        if self.dialect() == Dialect::Anthropic {
+            put(&mut headers, HeaderName::from_static("request-id"), &id);
+            return headers;
+        }
+        put(&mut headers, HeaderName::from_static("x-request-id"), &id);
         put(&mut headers, HeaderName::from_static("openai-version"), "2020-10-01");
         let processing = processing.as_millis().to_string();
         put(&mut headers, HeaderName::from_static("openai-processing-ms"), &processing);
@@ -233,7 +279,7 @@ impl Answer<'_> {
             Fault::Reset(_) => How::Reset,
             Fault::Close(_) => How::Close,
             _ => {
-                let (status, body) = refusal(fault, &mut headers);
+                let (status, body) = refusal(fault, self.dialect(), &self.request_id(), &mut headers);
                 self.flight.head(status);
                 return Ok(respond(status, headers, ReplyBody::whole(body, self.wire, self.flight)));
             }

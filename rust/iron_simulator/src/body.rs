@@ -11,9 +11,9 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::clock;
 use crate::ending::{Ending, How};
+use crate::events::Events;
 use crate::fault::{At, Fault, PaddingFault};
 use crate::flight::{Flight, Meter};
-use crate::openai::stream::ChatStream;
 use crate::padding::Padded;
 use crate::wire::{Mark, Wire};
 
@@ -31,7 +31,7 @@ pub(crate) enum Source {
     /// All at once, with `content-length`.
     Whole(Option<Bytes>),
     /// Event by event, chunked.
-    Events(Box<ChatStream>),
+    Events(Box<Events>),
     /// One of the others after white space, chunked.
     Padded(Box<Padded>),
 }
@@ -96,7 +96,7 @@ impl ReplyBody {
 
     /// A body of events, at a rate.
     pub(crate) fn events(
-        stream: ChatStream,
+        stream: Events,
         tokens_per_second: Option<f64>,
         wire: &Arc<Wire>,
         flight: Flight,

@@ -1,7 +1,9 @@
 //! A model provider on loopback, for tests, demos and benches: scripted or generated replies, exact usage, and faults.
 //!
 //! It speaks the OpenAI wire format: `POST /v1/chat/completions` (plain and streamed, tools, `n`, structured output),
-//! `POST /v1/embeddings`, `GET /v1/models` and `GET /v1/models/{id}`, with OpenAI's error bodies.
+//! `POST /v1/embeddings`, `GET /v1/models` and `GET /v1/models/{id}`, with OpenAI's error bodies; and Anthropic's:
+//! `POST /v1/messages` (plain and streamed, tools, thinking, cache usage, structured output) and
+//! `POST /v1/messages/count_tokens`, with Anthropic's.
 //!
 //! ```
 //! use iron_simulator::{Reply, Rule, Settings, Simulator};
@@ -29,6 +31,8 @@
 //! - if `response_format` is `json_schema`, a value that satisfies the schema; if `json_object`, `{"echo": ...}`;
 //! - otherwise `echo: ` and the text of the last user message.
 //!
+//! To a request for thoughts they come first, as the rule's `thinking` or else as a line about the last message.
+//!
 //! `stop` ends a text, and `max_completion_tokens` or `max_tokens` cuts any reply, with `finish_reason` "length".
 //!
 //! # Determinism
@@ -43,7 +47,8 @@
 //! never has more tokens than bytes. Input is the sum over message texts, names (and one more for each), tool calls,
 //! tool definitions and the response schema, with 3 for each message and 3 for the reply's priming, as OpenAI's cookbook
 //! documents. An image counts 85 with `"detail": "low"` and 765 otherwise; a file or a piece of audio 100. Output is the
-//! sum over texts, tools' names and arguments, and the rule's `reasoning_tokens`. [`Stats`] says what counts as served.
+//! sum over texts, thoughts, tools' names and arguments, and the rule's `reasoning_tokens`. Of Anthropic's messages an
+//! image counts 1,590 and a document 2,000, unless its text is in the request. [`Stats`] says what counts as served.
 //!
 //! # Settings as JSON
 //!
@@ -89,14 +94,18 @@
 //! ```
 
 mod answer;
+mod anthropic;
 mod body;
 mod clock;
 mod coding;
+mod dialect;
 mod draw;
 mod ending;
 mod error;
+mod events;
 mod fault;
 mod flight;
+mod form;
 mod openai;
 mod padding;
 mod record;

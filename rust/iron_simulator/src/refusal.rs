@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::answer::{EVENTS, JSON, put};
 use crate::clock;
+use crate::dialect::Dialect;
 use crate::fault::{At, ErrorBody, Fault, RetryAfter, StatusFault};
 use crate::openai::error::ApiError;
 
@@ -26,27 +27,32 @@ pub(crate) fn refuses(fault: &Fault) -> bool {
 }
 
 /// The status and body of a refusal that is a reply, and what it adds to the headers.
-pub(crate) fn refusal(fault: &Fault, headers: &mut HeaderMap) -> (u16, Bytes) {
+pub(crate) fn refusal(
+    fault: &Fault,
+    dialect: Dialect,
+    request_id: &str,
+    headers: &mut HeaderMap,
+) -> (u16, Bytes) {
     match fault {
-        Fault::Status(fault) => (fault.status, status_body(fault, headers)),
+        Fault::Status(fault) => (fault.status, status_body(fault, dialect, request_id, headers)),
         Fault::Redirect(redirect) => {
             put(headers, LOCATION, &redirect.to);
             (redirect.status, Bytes::new())
         }
-        Fault::ErrorInOk(_) => (200, ApiError::server().body()),
+        Fault::ErrorInOk(_) => (200, dialect.error(&ApiError::server(), request_id)),
         Fault::Page(_) => {
             put(headers, CONTENT_TYPE, "text/html");
             (200, html(200))
         }
         Fault::EmptyStream(fault) => {
             put(headers, CONTENT_TYPE, EVENTS);
-            (200, if fault.done { Bytes::from_static(b"data: [DONE]\n\n") } else { Bytes::new() })
+            (200, if fault.done { dialect.end_of_stream() } else { Bytes::new() })
         }
         _ => (200, Bytes::new()),
     }
 }
 
-fn status_body(fault: &StatusFault, headers: &mut HeaderMap) -> Bytes {
+fn status_body(fault: &StatusFault, dialect: Dialect, request_id: &str, headers: &mut HeaderMap) -> Bytes {
     match &fault.retry_after {
         Some(RetryAfter::Seconds(seconds)) => put(headers, RETRY_AFTER, &seconds.to_string()),
         Some(RetryAfter::Text(text)) => put(headers, RETRY_AFTER, text),
@@ -61,7 +67,7 @@ fn status_body(fault: &StatusFault, headers: &mut HeaderMap) -> Bytes {
         put(headers, HeaderName::from_static("retry-after-ms"), &ms.to_string());
     }
     let (content_type, body) = match &fault.body {
-        ErrorBody::OpenAi => (JSON, ApiError::of_fault(fault).body()),
+        ErrorBody::OpenAi => (JSON, dialect.error(&ApiError::of_fault(fault), request_id)),
         ErrorBody::Html => ("text/html", html(fault.status)),
         ErrorBody::Empty => ("text/plain", Bytes::new()),
         ErrorBody::Text(text) => ("text/plain; charset=utf-8", text.clone().into()),

@@ -16,6 +16,10 @@ pub(crate) struct Choice {
     pub(crate) refusal: Option<String>,
     pub(crate) calls: Vec<Call>,
     pub(crate) finish_reason: String,
+    /// The sequence that ended the text.
+    pub(crate) stopped_by: Option<String>,
+    /// Thoughts that are shown to those who ask for them; they count as reasoning.
+    pub(crate) thinking: Option<String>,
     pub(crate) reasoning_tokens: u64,
 }
 
@@ -49,6 +53,10 @@ impl Choice {
             return;
         }
         self.finish_reason = "length".into();
+        self.stopped_by = None;
+        if let Some(thinking) = &mut self.thinking {
+            thinking.truncate(first_tokens(thinking, limit).len());
+        }
         self.reasoning_tokens = self.reasoning_tokens.min(limit);
         let mut left = limit - self.reasoning_tokens;
         for text in [&mut self.content, &mut self.refusal].into_iter().flatten() {
@@ -66,16 +74,25 @@ impl Choice {
         });
     }
 
+    /// Show thoughts: those of the script, or some about what was asked.
+    fn think(&mut self, request: &ChatRequest, reply: Option<&Reply>) {
+        let scripted = reply.and_then(|reply| reply.thinking.clone());
+        let thinking = scripted.unwrap_or_else(|| format!("thinking of: {}", request.last_text));
+        self.reasoning_tokens += count_tokens(&thinking);
+        self.thinking = Some(thinking);
+    }
+
     /// End the text before the first of the stop sequences.
     fn stop(&mut self, stops: &[String]) {
         if let Some(text) = &mut self.content {
             let first = stops
                 .iter()
                 .filter(|stop| !stop.is_empty())
-                .filter_map(|stop| text.find(stop.as_str()))
-                .min();
-            if let Some(end) = first {
+                .filter_map(|stop| Some((text.find(stop.as_str())?, stop)))
+                .min_by_key(|(at, _)| *at);
+            if let Some((end, stop)) = first {
                 text.truncate(end);
+                self.stopped_by = Some(stop.clone());
             }
         }
     }
@@ -94,6 +111,9 @@ pub(crate) fn choices(
                 Some(reply) => scripted(request, reply, turn + nth, draws),
                 None => generated(request, draws),
             };
+            if request.thinking {
+                choice.think(request, reply);
+            }
             choice.stop(&request.stop);
             choice.cut(request.max_tokens.unwrap_or(u64::MAX));
             choice
@@ -104,10 +124,14 @@ pub(crate) fn choices(
 /// What the reply costs: as counted, unless the script says otherwise.
 pub(crate) fn usage(request: &ChatRequest, reply: Option<&Reply>, choices: &[Choice]) -> Usage {
     let (cached, told) = reply.map(|reply| (reply.cached_tokens, reply.usage)).unwrap_or_default();
+    let (written, written_1h) =
+        reply.map(|reply| (reply.cache_write_tokens, reply.cache_write_1h_tokens)).unwrap_or_default();
     let input = told.input_tokens.unwrap_or(request.input_tokens);
     Usage {
         input,
         cached: told.cached_tokens.unwrap_or(cached.min(input)),
+        written: written.min(input.saturating_sub(cached)),
+        written_1h,
         output: told.output_tokens.unwrap_or_else(|| choices.iter().map(Choice::tokens).sum()),
         reasoning: told
             .reasoning_tokens
@@ -133,7 +157,7 @@ fn scripted(request: &ChatRequest, reply: &Reply, turn: u64, draws: &mut Draws) 
             refusal: reply.refusal.clone(),
             finish_reason: if calls.is_empty() { "stop" } else { "tool_calls" }.into(),
             calls,
-            reasoning_tokens: 0,
+            ..Choice::default()
         }
     };
     choice.reasoning_tokens = reply.reasoning_tokens;

@@ -78,8 +78,14 @@ pub struct Reply {
     pub finish_reason: Option<String>,
     /// Tokens of hidden reasoning, which count as output.
     pub reasoning_tokens: u64,
+    /// Thoughts to show, to Anthropic's clients that ask for them. They count as reasoning.
+    pub thinking: Option<String>,
     /// How many of the input tokens came from a cache; at most all.
     pub cached_tokens: u64,
+    /// How many of the input tokens were written to a cache; at most the rest. Told by Anthropic's messages alone.
+    pub cache_write_tokens: u64,
+    /// How many of those for an hour.
+    pub cache_write_1h_tokens: u64,
     /// Usage to report, and to count as served, instead of what was counted.
     pub usage: UsageOverride,
 }

@@ -8,11 +8,14 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::answer::Answer;
+use crate::anthropic;
 use crate::body::ReplyBody;
 use crate::clock;
+use crate::dialect::Dialect;
 use crate::ending::{Ending, How};
 use crate::flight::Flight;
 use crate::openai::embeddings::EmbeddingsRequest;
@@ -40,7 +43,7 @@ pub(crate) enum Work {
     Chat(Box<ChatRequest>),
     Embeddings(EmbeddingsRequest),
     /// A body that is known already.
-    Models(Bytes),
+    Known(Bytes),
 }
 
 impl Service {
@@ -108,8 +111,11 @@ impl Service {
     }
 
     fn work(&self, exchange: &Exchange, headers: &HeaderMap, body: &[u8]) -> Result<Work, ApiError> {
-        self.check_key(headers)?;
         let (method, path) = (&exchange.method, exchange.path.as_str());
+        match Dialect::of(path) {
+            Dialect::OpenAi => self.check_key(headers)?,
+            Dialect::Anthropic => self.check_anthropic_headers(headers)?,
+        }
         let allow = |allowed: &Method| {
             if method == allowed {
                 return Ok(());
@@ -124,6 +130,17 @@ impl Service {
                 self.check_model(&request.model)?;
                 Ok(Work::Chat(Box::new(request)))
             }
+            "/v1/messages" => {
+                allow(&Method::POST)?;
+                let request = anthropic::request::read(body)?;
+                self.check_model(&request.model)?;
+                Ok(Work::Chat(Box::new(request)))
+            }
+            "/v1/messages/count_tokens" => {
+                allow(&Method::POST)?;
+                let tokens = anthropic::request::count(body)?;
+                Ok(Work::Known(json!({"input_tokens": tokens}).to_string().into()))
+            }
             "/v1/embeddings" => {
                 allow(&Method::POST)?;
                 let request = EmbeddingsRequest::read(body)?;
@@ -132,12 +149,12 @@ impl Service {
             }
             "/v1/models" => {
                 allow(&Method::GET)?;
-                Ok(Work::Models(models::list(&self.settings)))
+                Ok(Work::Known(models::list(&self.settings)))
             }
             _ => match path.strip_prefix("/v1/models/") {
                 Some(id) => {
                     allow(&Method::GET)?;
-                    Ok(Work::Models(models::one(&self.settings, &decoded(id))?))
+                    Ok(Work::Known(models::one(&self.settings, &decoded(id))?))
                 }
                 None => Err(ApiError::new(404, format!("Invalid URL ({method} {path})"))),
             },
@@ -158,6 +175,26 @@ impl Service {
                 "You didn't provide an API key. You need to provide your API key in an Authorization header using \
                  Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
             )),
+        }
+    }
+
+    fn check_anthropic_headers(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(key) = &self.settings.api_key {
+            let bearer = || header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+            match header("x-api-key").or_else(bearer) {
+                Some(sent) if sent == key => {}
+                Some(_) => return Err(ApiError::new(401, "invalid x-api-key")),
+                None => return Err(ApiError::new(401, "x-api-key header is required")),
+            }
+        }
+        match header("anthropic-version") {
+            // A date: which ones there are is the provider's to say.
+            Some(version) if version.len() == 10 => Ok(()),
+            Some(version) => {
+                Err(ApiError::invalid(format!("anthropic-version: {version:?} is not a valid version")))
+            }
+            None => Err(ApiError::invalid("anthropic-version: header is required")),
         }
     }
 

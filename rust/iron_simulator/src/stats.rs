@@ -78,6 +78,9 @@ pub struct ModelStats {
 pub(crate) struct Usage {
     pub(crate) input: u64,
     pub(crate) cached: u64,
+    /// Written to the cache, for however long.
+    pub(crate) written: u64,
+    pub(crate) written_1h: u64,
     pub(crate) output: u64,
     pub(crate) reasoning: u64,
 }

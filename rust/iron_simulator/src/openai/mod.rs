@@ -4,7 +4,6 @@ pub(crate) mod chat;
 pub(crate) mod embeddings;
 pub(crate) mod error;
 mod fields;
-mod form;
 pub(crate) mod models;
 mod prompt;
 pub(crate) mod request;

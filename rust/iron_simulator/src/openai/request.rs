@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::dialect::Dialect;
 use crate::openai::error::ApiError;
 use crate::openai::fields::{Fields, invalid_type, invalid_value};
 use crate::openai::prompt::Prompt;
@@ -10,6 +11,7 @@ use crate::tokens::count_tokens;
 /// A chat completion request.
 #[derive(Debug)]
 pub(crate) struct ChatRequest {
+    pub(crate) dialect: Dialect,
     pub(crate) model: String,
     pub(crate) last_text: String,
     pub(crate) input_tokens: u64,
@@ -22,6 +24,8 @@ pub(crate) struct ChatRequest {
     pub(crate) format: Format,
     pub(crate) tools: Vec<Tool>,
     pub(crate) tool_choice: ToolChoice,
+    /// Thoughts are to be shown.
+    pub(crate) thinking: bool,
 }
 
 /// The form that the reply must have.
@@ -99,6 +103,7 @@ impl ChatRequest {
         let (tools, tools_tokens) = read_tools(fields)?;
         let (format, format_tokens) = read_format(fields)?;
         Ok(Self {
+            dialect: Dialect::OpenAi,
             model,
             last_text: prompt.last_text,
             input_tokens: prompt.tokens + tools_tokens + format_tokens,
@@ -110,6 +115,7 @@ impl ChatRequest {
             format,
             tool_choice: read_tool_choice(fields, &tools)?,
             tools,
+            thinking: false,
         })
     }
 }

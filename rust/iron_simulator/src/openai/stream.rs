@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::body::Piece;
 use crate::fault::{EndlessFault, Fault, Filler};
+use crate::form::Form;
 use crate::openai::chat::{Heading, UsageBody};
 use crate::openai::error::ApiError;
-use crate::openai::form::Form;
 use crate::reply::Choice;
 use crate::stats::Usage;
 use crate::tokens::{count_tokens, first_tokens};

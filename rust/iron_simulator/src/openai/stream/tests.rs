@@ -30,6 +30,7 @@ fn usage_of(choices: &[Choice]) -> Usage {
         cached: 0,
         output: choices.iter().map(tokens).sum(),
         reasoning: choices.iter().map(|c| c.reasoning_tokens).sum(),
+        ..Usage::default()
     }
 }
 

@@ -4,20 +4,20 @@ use crate::fault::{EndlessFault, Fault};
 
 /// How events are written; the default is what OpenAI writes.
 #[expect(clippy::struct_excessive_bools, reason = "each is a way of its own in which a form may differ")]
-pub(super) struct Form {
-    pub(super) line_end: &'static str,
-    pub(super) comments: bool,
-    pub(super) finish_reason: bool,
-    pub(super) done: bool,
+pub(crate) struct Form {
+    pub(crate) line_end: &'static str,
+    pub(crate) comments: bool,
+    pub(crate) finish_reason: bool,
+    pub(crate) done: bool,
     /// Before the first event.
-    pub(super) bom: bool,
+    pub(crate) bom: bool,
     /// Events before the one that is wrong.
-    pub(super) malformed: Option<u64>,
-    pub(super) error: Option<u64>,
+    pub(crate) malformed: Option<u64>,
+    pub(crate) error: Option<u64>,
     /// The event that is wrong is named one.
-    pub(super) named: bool,
+    pub(crate) named: bool,
     /// Instead of the finish reason and all after it.
-    pub(super) endless: Option<EndlessFault>,
+    pub(crate) endless: Option<EndlessFault>,
 }
 
 impl Default for Form {
@@ -38,7 +38,7 @@ impl Default for Form {
 
 impl Form {
     /// The form that `fault` gives to events, if it is one that is done to them.
-    pub(super) fn of(fault: &Fault) -> Self {
+    pub(crate) fn of(fault: &Fault) -> Self {
         let usual = Self::default();
         match fault {
             Fault::Crlf(_) => Self { line_end: "\r\n", ..usual },
