@@ -17,8 +17,9 @@ mod connections;
 mod faults;
 #[cfg(test)]
 mod gates;
-#[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod ledger_crash;
 #[cfg(test)]
 mod ledger_file;
 #[cfg(test)]

@@ -281,7 +281,6 @@ impl Kept {
             let mut book = ledger.lock();
             let Some(pool) = book.pool(self.account.node) else { return Ok(()) };
             pool.enter(self.account.span(now));
-            pool.drain_worn();
             if drains {
                 pool.drain();
             }

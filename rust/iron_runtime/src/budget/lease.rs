@@ -9,7 +9,7 @@ use iron_protocol::{LeaseId, RequestId};
 use super::tranche::Want;
 use super::window::Span;
 
-/// Attempts after which a lease is given up, so that its journal stays small and is read in no time.
+/// Attempts after which a lease gives way to the next, so that its journal stays small and is read in no time.
 const MOST_ATTEMPTS: u64 = 50_000;
 
 /// A tranche of the budget, granted to this process. Its grant never changes.
@@ -230,6 +230,9 @@ impl<J: Clone> Pool<J> {
             journal,
         });
         if current {
+            for lease in self.leases.iter_mut().filter(|lease| lease.is_worn()) {
+                lease.drain();
+            }
             // The next is taken while half of this one is left.
             self.low_water = granted / 2;
             self.dry = false;
@@ -272,29 +275,20 @@ impl<J: Clone> Pool<J> {
         None
     }
 
-    /// The next tranche is to be taken before this one runs out.
+    /// The next tranche is to be taken before this one runs out, or its journal is too long.
     fn is_low(&self) -> bool {
-        !self.asked && self.free() < self.low_water
+        !self.asked && (self.free() < self.low_water || self.leases.iter().any(Lease::is_worn))
     }
 
     /// Whether there is something to tell the source soon.
     pub(super) fn calls(&self) -> bool {
-        self.is_low() || self.leases.iter().any(Lease::is_over) || self.is_worn()
-    }
-
-    fn is_worn(&self) -> bool {
-        self.leases.iter().any(Lease::is_worn)
+        self.is_low() || self.leases.iter().any(Lease::is_over)
     }
 
     /// Pay for no new call from any lease that is here now. The next is taken when a call needs it.
     pub(super) fn drain(&mut self) {
         self.low_water = 0;
         self.leases.iter_mut().for_each(Lease::drain);
-    }
-
-    /// Pay for no new call from leases with a long journal.
-    pub(super) fn drain_worn(&mut self) {
-        self.leases.iter_mut().filter(|lease| lease.is_worn()).for_each(Lease::drain);
     }
 
     /// Pay for no new call from that lease.
