@@ -3,7 +3,7 @@
 import typing
 
 from iron_sdk import _lifecycle
-from iron_sdk._api import chat, configure, embed, events, stats, stream
+from iron_sdk._api import chat, configure, embed, estimate, events, stats, stream
 from iron_sdk._budget import Budget, budget
 from iron_sdk._client import Client
 from iron_sdk._embeddings import Embeddings
@@ -26,7 +26,7 @@ from iron_sdk._errors import (
 from iron_sdk._iron import Chunk, __version__
 from iron_sdk._stream import ChatStream
 from iron_sdk._sync import SyncChatStream, SyncClient
-from iron_sdk._types import Choice, Reply, Timing, ToolCall, ToolCallDelta, Usage
+from iron_sdk._types import Choice, Estimate, Reply, Timing, ToolCall, ToolCallDelta, Usage
 
 if typing.TYPE_CHECKING:
     from iron_sdk._events import (
@@ -67,6 +67,7 @@ __all__ = [
     "ClosedError",
     "ConfigError",
     "Embeddings",
+    "Estimate",
     "Event",
     "Events",
     "EventsDropped",
@@ -95,6 +96,7 @@ __all__ = [
     "chat",
     "configure",
     "embed",
+    "estimate",
     "events",
     "stats",
     "stream",

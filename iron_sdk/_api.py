@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from iron_sdk._options import ChatOptions, EmbedOptions
     from iron_sdk._stats import Stats
     from iron_sdk._stream import ChatStream
-    from iron_sdk._types import Money, Reply
+    from iron_sdk._types import Estimate, Money, Reply
 
 T = TypeVar("T")
 
@@ -171,6 +171,31 @@ def events() -> Events:
     from iron_sdk._events import Events
 
     return Events()
+
+
+def estimate(
+    messages: str | Sequence[object],
+    *,
+    response_format: type | Mapping[str, Any] | None = None,
+    **options: Unpack[ChatOptions],
+) -> Estimate:
+    """Tell what a chat with the default client would reserve; nothing is sent, and nothing is held.
+
+    Args:
+        messages: What the user says, or a list of messages as OpenAI shapes them.
+        response_format: As for `Client.chat`.
+        **options: As for `Client.chat`.
+
+    Returns:
+        The bounds of cost and tokens.
+
+    Raises:
+        ConfigError: As for `Client.estimate`.
+
+    Examples:
+        >>> iron.estimate("Hello", model="openai/gpt-6-luna", max_tokens=100).cost
+    """
+    return _client().estimate(messages, response_format=response_format, **options)
 
 
 def stats() -> Stats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from iron_sdk._budget import Budget, current_chain, draw
 from iron_sdk._config import open_client
@@ -11,7 +11,7 @@ from iron_sdk._loop import current_port
 from iron_sdk._override import override
 from iron_sdk._schema import response_format as lower_format
 from iron_sdk._stream import ChatStream
-from iron_sdk._types import Reply
+from iron_sdk._types import Estimate, Reply
 
 if TYPE_CHECKING:
     import os
@@ -67,6 +67,39 @@ class ClientBase:
     def in_flight(self) -> int:
         """Calls that have begun and not ended, open streams included."""
         return self._native.in_flight()
+
+    def estimate(
+        self,
+        messages: str | Sequence[object],
+        *,
+        response_format: type | Mapping[str, Any] | None = None,
+        **options: Unpack[ChatOptions],
+    ) -> Estimate:
+        """Tell what a chat would reserve, were it made now.
+
+        Nothing is sent, and nothing is held. It is a plain function on both clients: the bound is a matter of
+        lengths, so that a prompt of a megabyte takes a fraction of a millisecond.
+
+        Args:
+            messages: As for `chat`.
+            response_format: As for `chat`: its schema is part of the input.
+            **options: As for `chat`.
+
+        Returns:
+            The bounds of cost and tokens.
+
+        Raises:
+            ConfigError: An argument is wrong, the model is unknown, or nothing bounds what it costs.
+
+        Examples:
+            >>> client.estimate("Hello", model="openai/gpt-6-luna", max_tokens=100).cost
+        """
+        from decimal import Decimal
+
+        asked = cast("dict[str, Any]", options)
+        take_format(response_format, asked)
+        cost, least, input_tokens, output_tokens, upstream, priced = self._native.estimate(messages, asked)
+        return Estimate(Decimal(cost), Decimal(least), input_tokens, output_tokens, upstream, priced)
 
     def stats(self) -> Stats:
         """Read the counters of all calls so far.

@@ -64,6 +64,24 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call would reserve, were it made now."""
+
+    cost: Decimal
+    """What one request costs at most, in US dollars."""
+    least_cost: Decimal
+    """What a budget has to have left: less than `cost` without `max_tokens`, which is then lowered."""
+    input_tokens: int
+    """Input at most."""
+    output_tokens: int
+    """Output at most, all choices together."""
+    upstream: str
+    """The upstream it is of, `provider/model`: of a route, the one where the call may cost most."""
+    priced: bool
+    """Whether the model has a price; without one (`budget.unpriced = "allow"`) it counts as free."""
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
     """Where the time of a call went, in seconds."""
 

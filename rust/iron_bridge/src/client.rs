@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::budget::{Budget, ledger};
 use crate::convert::options::Options;
-use crate::convert::{Fault, Intake, request};
+use crate::convert::{Fault, Intake, money, request};
 use crate::events::events;
 use crate::port::Port;
 use crate::runtime::Owned;
@@ -111,6 +111,21 @@ impl Client {
         let client = self.0.get(py)?.clone();
         let (request, context) = embed(texts, options, budgets)?;
         delivery::to_caller(py, context.request_id, async move { client.embed(request, context).await })
+    }
+
+    /// Of what a chat would reserve: most and least as exact text, input and output tokens, upstream, whether priced.
+    fn estimate(
+        &self,
+        py: Python<'_>,
+        messages: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<(String, String, u64, u64, String, bool)> {
+        let client = self.0.get(py)?.clone();
+        let (request, _) = chat(messages, options, &PyTuple::empty(py))?;
+        let told =
+            py.detach(|| client.estimate(&request)).map_err(|failure| error::raise(py, failure, None))?;
+        let (most, least) = (money::text(told.most), money::text(told.least));
+        Ok((most, least, told.input_tokens, told.output_tokens, told.upstream.to_string(), told.priced))
     }
 
     /// The budget that holds all of the client's calls.

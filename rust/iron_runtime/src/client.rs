@@ -12,6 +12,7 @@ use crate::config::{ClientBudget, Config};
 use crate::event::Events;
 use crate::limit::Limits;
 use crate::pipeline::{self, Engine};
+use crate::pricing::Estimate;
 use crate::stats::Stats;
 use crate::stream::ChatStream;
 use crate::upstream::{Http, Pool, UpstreamSnapshot};
@@ -84,6 +85,14 @@ impl Client {
     /// As [`Client::chat`].
     pub async fn embed(&self, request: EmbedRequest, context: CallContext) -> Result<Reply, Error> {
         pipeline::embed(&self.0, request, context).await
+    }
+
+    /// What a chat would reserve, were it made now: nothing is sent and nothing is held.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the model is not known, or nothing bounds what the request costs.
+    pub fn estimate(&self, request: &ChatRequest) -> Result<Estimate, Error> {
+        pipeline::estimate(&self.0, request)
     }
 
     /// The client's own budget, if it has a limit.

@@ -28,6 +28,7 @@ use crate::call::{CallContext, CallReport, ChatRequest, EmbedRequest, Reply, Set
 use crate::clock::{Instant, now};
 use crate::config::Config;
 use crate::limit::Limits;
+use crate::pricing::Estimate;
 use crate::route::Route;
 use crate::stream::ChatStream;
 use crate::upstream::{Http, Pool};
@@ -79,6 +80,23 @@ pub(crate) async fn chat(
     let mut call = Call::begin(engine, context, asked)?;
     let governed = call.govern(asked).await;
     call.whole(governed)
+}
+
+/// What a chat completion would reserve.
+pub(crate) fn estimate(engine: &Engine, request: &ChatRequest) -> Result<Estimate, Error> {
+    Asked::Chat { request, stream: false }.check()?;
+    let route = engine.route(&request.model)?;
+    Estimate::dearest(request, route.targets(), engine.config.min_output_tokens)
+}
+
+impl Engine {
+    /// The route of a model, or of the one that calls without a model mean.
+    fn route(&self, model: &str) -> Result<Arc<Route>, Error> {
+        let config = &self.config;
+        let model =
+            if model.is_empty() { config.default_model.as_deref().unwrap_or_default() } else { model };
+        config.routes.resolve(model)
+    }
 }
 
 /// A chat completion as a stream, ready once the upstream has accepted it.
@@ -170,10 +188,7 @@ impl Call {
     }
 
     fn route(&self, model: &str) -> Result<Arc<Route>, Error> {
-        let config = &self.engine.config;
-        let model =
-            if model.is_empty() { config.default_model.as_deref().unwrap_or_default() } else { model };
-        config.routes.resolve(model)
+        self.engine.route(model)
     }
 
     /// What came of the call so far.

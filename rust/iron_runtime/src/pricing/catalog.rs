@@ -7,7 +7,7 @@ use iron_protocol::NanoUsd;
 
 use super::{Fees, Kind, LongContext, ModelKind, ModelPrice, Rates, Tier, built_in};
 use crate::Error;
-use crate::config::{PriceSettings, Prices};
+use crate::config::{PriceSettings, Prices, unknown};
 
 /// Prices by provider and model.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +80,18 @@ impl Catalog {
         let Some((provider, model)) = name.split_once('/') else { return Ok(None) };
         let Some(found) = built_in::find(provider, model)? else { return Ok(None) };
         published(provider, found.name, &found.settings).map(|model| Some(Arc::new(model)))
+    }
+
+    /// What is known of `provider/model`, which has to have a price.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the nearest name that has one.
+    pub fn named(&self, name: &str) -> Result<Arc<PricedModel>, Error> {
+        self.find(name)?.ok_or_else(|| {
+            let names: Vec<_> = self.names().collect();
+            let unknown = unknown("model", name, names.iter().map(String::as_str));
+            Error::config(format!("{unknown}; no price is known for it"))
+        })
     }
 
     /// Every priced model, by name.

@@ -5,10 +5,12 @@
 //! context length, above which a provider refuses and bills nothing.
 
 mod contents;
+mod told;
 
 use iron_protocol::{NanoUsd, Price, TokenCharge, charge};
 
 use self::contents::{Contents, MESSAGE_TOKENS};
+pub use self::told::Estimate;
 use super::{Kind, ModelPrice, Rates, Tier};
 use crate::Error;
 use crate::budget::Ask;
@@ -102,6 +104,11 @@ impl ChatBound {
             least_output: u64::from(least_output).min(most_output),
             asked: asked.is_some(),
         })
+    }
+
+    /// Output at most, all choices together.
+    fn output_tokens(&self) -> u64 {
+        self.most_output.saturating_mul(self.bound.choices)
     }
 
     /// What to reserve.

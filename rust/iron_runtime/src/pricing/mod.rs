@@ -9,6 +9,7 @@ mod rates;
 
 pub use catalog::{Catalog, PricedModel};
 pub(crate) use cost::cost;
+pub use estimate::Estimate;
 pub(crate) use estimate::{Bound, ChatBound, embed_bound};
 pub use model::{Fees, ImageRule, LongContext, ModelKind, ModelPrice, Tier};
 pub use rates::{Kind, Rates};

@@ -4,7 +4,7 @@ use iron_protocol::NanoUsd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Rates;
+use super::{Rates, cost};
 use crate::call::Usage;
 
 /// What is published about one model.
@@ -147,6 +147,11 @@ pub enum ImageRule {
 }
 
 impl ModelPrice {
+    /// What a request with that usage costs on no tier.
+    pub fn cost(&self, usage: &Usage) -> NanoUsd {
+        cost(Some(self), None, usage)
+    }
+
     /// The rates of a request with that much input on that tier. Tier and long context multiply.
     pub fn rates(&self, input_tokens: u64, tier: Option<Tier>) -> Rates {
         let tiered = self.tiers.iter().find(|(name, _)| Some(*name) == tier);
