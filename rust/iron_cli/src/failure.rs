@@ -29,6 +29,15 @@ impl Failure {
         Self::Error { code: "config", message: message.into() }
     }
 
+    /// JSON of `name` that is not what it should be.
+    pub(crate) fn json(name: &str, error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        let message = error.to_string();
+        // The place stands in front, as compilers write it.
+        let message = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
+        Self::config(format!("{name}:{line}:{column}: {message}"))
+    }
+
     /// Say what is to be said: the code to exit with.
     pub(crate) fn report(self) -> u8 {
         match self {

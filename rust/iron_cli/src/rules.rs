@@ -9,24 +9,24 @@ use crate::failure::Failure;
 
 /// Read a JSON list of rules from `path`, or from standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<Vec<Rule>, Failure> {
+    let (name, text) = text(path, "rules")?;
+    parse(&name, &text)
+}
+
+/// Read all of `path`, or of standard input for `-`: what errors call it, and its text.
+pub(crate) fn text(path: &Path, what: &str) -> Result<(String, String), Failure> {
     let (name, text) = if path.as_os_str() == "-" {
         let mut text = String::new();
         ("<stdin>".to_owned(), std::io::stdin().lock().read_to_string(&mut text).map(|_| text))
     } else {
         (path.display().to_string(), std::fs::read_to_string(path))
     };
-    let text = text.map_err(|error| Failure::config(format!("cannot read the rules in {name}: {error}")))?;
-    parse(&name, &text)
+    let text = text.map_err(|error| Failure::config(format!("cannot read the {what} in {name}: {error}")))?;
+    Ok((name, text))
 }
 
 fn parse(name: &str, text: &str) -> Result<Vec<Rule>, Failure> {
-    serde_json::from_str(text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let message = error.to_string();
-        // The place stands in front, as compilers write it.
-        let message = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
-        Failure::config(format!("{name}:{line}:{column}: {message}"))
-    })
+    serde_json::from_str(text).map_err(|error| Failure::json(name, &error))
 }
 
 #[cfg(test)]
