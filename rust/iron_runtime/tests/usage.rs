@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 
 use iron_protocol::NanoUsd;
-use iron_runtime::{CallReport, Settlement, Usage};
+use iron_runtime::budget::Ledger;
+use iron_runtime::{CallContext, CallReport, Settlement, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -127,6 +128,36 @@ async fn every_shape_costs_the_same_whole_and_streamed() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn anthropic_s_shape_costs_what_each_kind_costs() {
+    let usage = json!({
+        "input_tokens": 100, "cache_read_input_tokens": 2_000, "cache_creation_input_tokens": 300,
+        "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+        "output_tokens": 50, "server_tool_use": {"web_search_requests": 2}, "speed": "fast",
+    });
+    let body = json!({
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": "Hi"}], "usage": usage,
+    });
+    let server = server("application/json", &body.to_string(), &json!({"input_usd": "1"})).await;
+    let price = json!({
+        "input_usd": "1", "cached_input_usd": "0.1", "cache_write_usd": "1.25", "cache_write_1h_usd": "2",
+        "output_usd": "4", "fast": {"input_usd": "2"}, "usd_per_web_search": "0.01", "context_tokens": 200_000,
+    });
+    let settings = json!({
+        "providers": {"anthropic": {"base_url": server.url(), "api_key": "sk-none"}},
+        "prices": {"anthropic/m": price},
+    });
+    let client = crate::rig::client(&Ledger::new(), &server.url(), settings).unwrap();
+    let mut request = ask(PROMPT, MOST_OUTPUT);
+    request.model = "anthropic/m".to_owned();
+    let report = client.chat(request, CallContext::new()).await.unwrap().report;
+    assert_eq!(report.usage.cache_write_1h_tokens, 200);
+    // Everything twice as dear: 100 × 2, 2000 × 0.2, 100 × 2.5, 200 × 4, 50 × 8, and two searches.
+    let tokens = 100 * 2_000 + 2_000 * 200 + 100 * 2_500 + 200 * 4_000 + 50 * 8_000;
+    assert_eq!(report.cost, NanoUsd::from_nanos(tokens + 2 * 10_000_000));
 }
 
 #[tokio::test]

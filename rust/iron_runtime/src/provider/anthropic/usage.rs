@@ -86,11 +86,12 @@ impl Counted {
         };
         let nothing = usage.input_tokens == 0 && usage.output_tokens == 0;
         let absurd = usage.input_tokens > MOST_TOKENS || usage.output_tokens > MOST_TOKENS;
-        let mut tier = [body.speed, body.service_tier].into_iter().flatten();
-        Self {
-            usage: (!nothing && !absurd).then_some(usage),
-            tier: tier.find_map(|name| Tier::from_name(&name)),
-        }
+        // "fast" is a price of its own here, and at OpenAI another name of "priority".
+        let tier = match body.speed.as_deref() {
+            Some("fast") => Some(Tier::Fast),
+            _ => body.service_tier.and_then(|name| Tier::from_name(&name)),
+        };
+        Self { usage: (!nothing && !absurd).then_some(usage), tier }
     }
 
     pub(super) fn facts(&self) -> ReplyFacts {
@@ -122,6 +123,13 @@ impl Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fast_is_a_tier_of_its_own() {
+        let counted =
+            Counted::read(r#"{"input_tokens":1,"output_tokens":1,"speed":"fast","service_tier":"standard"}"#);
+        assert_eq!(counted.tier, Some(Tier::Fast));
+    }
 
     #[test]
     fn cached_input_counts_as_input() {
