@@ -158,8 +158,8 @@ fn swarm(world: World) {
         }),
         task(&world, move |world| {
             world.leaving_call(left, 50);
-            world.client.set_limit(nanos(110));
-            world.right.set_limit(nanos(75));
+            world.client.set_limit(nanos(110)).unwrap();
+            world.right.set_limit(nanos(75)).unwrap();
             world.call(right, 75, End::Settle(1));
         }),
     ]);
