@@ -150,6 +150,15 @@ def test_tests_in_blocks_pass(block, environment, tmp_path):
 def test_toml_blocks_load(block, tmp_path):
     file = tmp_path / ("pyproject.toml" if "[tool.iron" in block.source else "iron.toml")
     file.write_text(block.source, encoding="utf-8")
+    if "[[policy.rules]]" in block.source:
+        judged = subprocess.run(
+            [sys.executable, "-m", "iron_sdk", "policy", "test", "--config", file, "Hello"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert judged.returncode == 0, judged.stderr
+        return
     iron.Client(file)
 
 
@@ -246,6 +255,7 @@ def anchors(page: Path) -> set[str]:
         ("### `[providers.NAME]`", ["providers", "x"]),
         ("### `[models.ALIAS]`", ["models", "x"]),
         ('### `[prices."provider/model"]`', ["prices", "x/y"]),
+        ("### `[policy]`", ["policy"]),
     ],
     ids=str,
 )

@@ -60,7 +60,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(mut options: Options) -> Result<u8, Failure> {
-    let prompt = prompt::read(options.prompt.take())?;
+    let prompt = prompt::read("chat", "prompt", options.prompt.take())?;
     let ledger = Ledger::new();
     let done = runtime::block_on(ask(options, prompt, ledger.clone()));
     // Others have what it leaves in a ledger file at once, not only once they find that it has ended.

@@ -10,6 +10,7 @@ mod demo;
 mod failure;
 mod init;
 mod interrupt;
+mod policy;
 mod prices;
 mod prompt;
 mod rules;
@@ -42,6 +43,7 @@ enum Command {
     Check(check::Options),
     Demo(DemoOptions),
     Init(init::Options),
+    Policy(policy::Options),
     Prices(prices::Options),
     Schema(schema::Options),
     Simulate(simulate::Options),
@@ -67,6 +69,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
         Ok(Cli { command: Command::Chat(options) }) => chat::run(options),
         Ok(Cli { command: Command::Check(options) }) => check::run(options),
         Ok(Cli { command: Command::Init(options) }) => init::run(options),
+        Ok(Cli { command: Command::Policy(options) }) => policy::run(options),
         Ok(Cli { command: Command::Prices(options) }) => prices::run(&options),
         Ok(Cli { command: Command::Schema(schema::Options {}) }) => schema::run(),
         Ok(Cli { command: Command::Simulate(options) }) => simulate::run(&options),

@@ -8,17 +8,17 @@ use crate::usage;
 /// Longer input is a mistake: no model reads that much.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
-/// The prompt that was given as an argument, or standard input for `-` and for none.
-pub(crate) fn read(given: Option<String>) -> Result<String, Failure> {
+/// The text that `command` was given as an argument, or standard input for `-` and for none.
+pub(crate) fn read(command: &str, what: &str, given: Option<String>) -> Result<String, Failure> {
     let prompt = match given {
         Some(prompt) if prompt != "-" => prompt,
         None if io::stdin().is_terminal() => {
-            return Err(usage("chat", "no prompt: give it as an argument, or pipe it in"));
+            return Err(usage(command, &format!("no {what}: give it as an argument, or pipe it in")));
         }
         _ => from_stdin(io::stdin().lock())?,
     };
     if prompt.trim().is_empty() {
-        return Err(usage("chat", "the prompt is empty"));
+        return Err(usage(command, &format!("the {what} is empty")));
     }
     Ok(prompt)
 }
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn an_argument_is_taken_as_it_stands() {
-        assert_eq!(read(Some("  Hello ".into())).unwrap(), "  Hello ");
-        assert!(matches!(read(Some(" \n".into())), Err(Failure::Usage(_))));
+        assert_eq!(read("chat", "prompt", Some("  Hello ".into())).unwrap(), "  Hello ");
+        assert!(matches!(read("chat", "prompt", Some(" \n".into())), Err(Failure::Usage(_))));
     }
 }

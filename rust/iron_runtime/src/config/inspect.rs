@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::load::Loaded;
 use super::{Config, InForce, Provider, Sources, Strategy, in_force};
 use crate::Error;
+use crate::policy::PolicySet;
 use crate::pricing::Kind;
 
 /// A configuration that is valid, laid out.
@@ -85,6 +86,7 @@ impl Inspection {
             warnings: Vec::new(),
         };
         inspection.warnings = inspection.risks(&loaded);
+        inspection.warnings.extend(config.policy().map(PolicySet::warnings).unwrap_or_default());
         Ok(inspection)
     }
 }

@@ -15,6 +15,7 @@ mod load;
 mod nearest;
 mod origin;
 mod parse;
+mod policy;
 mod prices;
 mod profile;
 mod provider;
@@ -43,6 +44,7 @@ pub use limit::{LimitSettings, OnLimit, ScopeSettings};
 pub use load::Sources;
 pub(crate) use nearest::unknown;
 pub use origin::Origin;
+pub use policy::{PolicySettings, RuleSettings};
 pub use prices::{LongContextSettings, PriceSettings, Prices, TierSettings};
 pub use profile::Profiles;
 pub(crate) use provider::Provider;
@@ -83,6 +85,8 @@ pub struct Settings {
     /// Prices by `provider/model`, beside and above the built-in ones.
     #[schemars(extend("propertyNames" = { "examples": ["local/qwen3-8b"] }))]
     pub prices: Prices,
+    /// What may be said.
+    pub policy: PolicySettings,
     /// Settings by environment, laid over all of the above where the environment is chosen.
     pub profiles: Profiles,
 }

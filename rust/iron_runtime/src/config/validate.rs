@@ -8,6 +8,7 @@ use super::load::Loaded;
 use super::provider::{Provider, providers};
 use super::{BreakerPolicy, ClientBudget, LimitSettings, RetryPolicy, Settings, Sources, Unpriced};
 use crate::Error;
+use crate::policy::PolicySet;
 use crate::pricing::{Catalog, ModelPrice};
 use crate::route::RouteTable;
 
@@ -23,6 +24,7 @@ pub struct Config {
     pub(crate) retry: RetryPolicy,
     pub(crate) breaker: BreakerPolicy,
     pub(crate) routes: RouteTable,
+    pub(crate) policy: Option<PolicySet>,
 }
 
 /// The four timeouts.
@@ -71,6 +73,11 @@ impl Config {
         self.ledger.as_deref()
     }
 
+    /// What may be said; `None` where the configuration has no rules.
+    pub fn policy(&self) -> Option<&PolicySet> {
+        self.policy.as_ref()
+    }
+
     /// What to do about a key that `model` needs and its provider lacks; `None` if it can be called.
     ///
     /// # Errors
@@ -103,6 +110,8 @@ impl Config {
         if let Some(model) = &settings.default_model {
             routes.resolve(model).map_err(|error| Error::config(format!("default_model: {error}")))?;
         }
+        let policy =
+            if settings.policy.rules.is_empty() { None } else { Some(PolicySet::new(&settings.policy)?) };
         Ok(Self {
             default_model: settings.default_model,
             budget,
@@ -113,6 +122,7 @@ impl Config {
             retry,
             breaker,
             routes,
+            policy,
         })
     }
 }

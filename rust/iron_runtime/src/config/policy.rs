@@ -1,0 +1,38 @@
+//! `[policy]`: what is looked for in texts, and what is done about it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{Action, Direction};
+
+/// `[policy]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicySettings {
+    /// Lists of words by name, for rules to name as `keyword:NAME`.
+    pub keywords: BTreeMap<String, Vec<String>>,
+    /// Regular expressions by name, for rules to name as `pattern:NAME`.
+    pub patterns: BTreeMap<String, String>,
+    /// Rules in order: the first that speaks of a finding decides.
+    pub rules: Vec<RuleSettings>,
+}
+
+/// `[[policy.rules]]`.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleSettings {
+    /// What it is called where it decides.
+    pub name: Option<String>,
+    /// Entities, families of entities, `keyword:NAME`, `pattern:NAME`, or `*`.
+    pub what: Vec<String>,
+    /// Where the text goes; everywhere when empty.
+    #[serde(default)]
+    pub direction: Vec<Direction>,
+    /// What is done.
+    pub action: Action,
+    /// The least score of a finding; 0.5 when absent.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub threshold: Option<f32>,
+}

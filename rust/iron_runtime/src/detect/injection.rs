@@ -1,0 +1,243 @@
+//! Prompt injection: rows of word classes that stand close together, each weighed.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::Deserialize;
+
+use super::entity::Known;
+use super::lexicon::Lexicon;
+use super::view::{Hit, View, unleet};
+use super::{Finding, Normal, encoded};
+
+/// Hidden text is itself a reason, whatever it says.
+const HIDDEN: (f32, &str) = (0.8, "hidden Unicode characters");
+/// Text that says more once it is decoded was meant to be overlooked.
+const ENCODED_AT_LEAST: f32 = 0.5;
+/// A signature is looked for among so many hits behind its first.
+const LOOK_AHEAD: usize = 48;
+
+/// Classes and signatures, as `injection.toml` has them.
+#[derive(Debug)]
+pub(super) struct Injection {
+    segmented: Vec<(String, u8)>,
+    unsegmented: Vec<(String, u8)>,
+    /// By the class of the first step; any class may be first where order is free.
+    signatures: Vec<Signature>,
+    rot13: u8,
+}
+
+#[derive(Debug)]
+struct Signature {
+    name: &'static str,
+    steps: Vec<u8>,
+    within: usize,
+    any_order: bool,
+    weight: f32,
+}
+
+#[derive(Deserialize)]
+struct File {
+    words: BTreeMap<String, Vec<String>>,
+    unsegmented: BTreeMap<String, Vec<String>>,
+    signature: Vec<Written>,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    name: String,
+    steps: Vec<String>,
+    within: usize,
+    #[serde(default)]
+    any_order: bool,
+    weight: f32,
+}
+
+/// What the signatures came to in one text.
+#[derive(Default)]
+struct Verdict {
+    innocence: f32,
+    strongest: f32,
+    span: Range<usize>,
+    names: Vec<&'static str>,
+}
+
+impl Injection {
+    pub(super) fn new() -> Result<Self, String> {
+        let file: File = toml::from_str(include_str!("injection.toml")).map_err(|error| error.to_string())?;
+        let classes: Vec<&String> = file.words.keys().collect();
+        let class = |name: &String| {
+            let index = classes.iter().position(|class| *class == name);
+            let index = index.ok_or_else(|| format!("no class of words is named {name:?}"))?;
+            u8::try_from(index).map_err(|_| "too many classes".to_owned())
+        };
+        let listed = |lists: &BTreeMap<String, Vec<String>>| {
+            let mut phrases = Vec::new();
+            for (name, list) in lists {
+                let class = class(name)?;
+                phrases.extend(list.iter().map(|phrase| (phrase.clone(), class)));
+            }
+            Ok::<_, String>(phrases)
+        };
+        let mut signatures = Vec::new();
+        for written in file.signature {
+            let steps = written.steps.iter().map(class).collect::<Result<_, _>>()?;
+            signatures.push(Signature {
+                // Read once for the whole process.
+                name: written.name.leak(),
+                steps,
+                within: written.within,
+                any_order: written.any_order,
+                weight: written.weight,
+            });
+        }
+        Ok(Self {
+            segmented: listed(&file.words)?,
+            unsegmented: listed(&file.unsegmented)?,
+            signatures,
+            rot13: class(&"rot13".to_owned())?,
+        })
+    }
+
+    pub(super) fn segmented(&self) -> impl Iterator<Item = (&str, u8)> {
+        self.segmented.iter().map(|(phrase, class)| (phrase.as_str(), *class))
+    }
+
+    pub(super) fn unsegmented(&self) -> impl Iterator<Item = (&String, u8)> {
+        self.unsegmented.iter().map(|(phrase, class)| (phrase, *class))
+    }
+
+    /// Judge a text, and what is encoded in it.
+    pub(super) fn inspect(
+        &self,
+        lexicon: &Lexicon,
+        normal: &Normal<'_>,
+        view: &View<'_>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let mut verdict = Verdict { innocence: 1.0, ..Verdict::default() };
+        let unsegmented =
+            if normal.unsegmented { lexicon.unsegmented(view.text).collect() } else { Vec::new() };
+        if unsegmented.is_empty() {
+            self.weigh(&view.steps, &mut verdict);
+        } else {
+            let extra = unsegmented.into_iter().map(|(what, start, end)| Hit { what, start, end });
+            let mut steps: Vec<_> = view.steps.iter().copied().chain(extra).collect();
+            steps.sort_by_key(|hit| hit.start);
+            self.weigh(&steps, &mut verdict);
+        }
+        for hidden in &normal.hidden {
+            verdict.add(HIDDEN.0, HIDDEN.1, hidden.clone());
+        }
+        if view.leet {
+            let plain: String = view
+                .text
+                .chars()
+                .map(|c| if c.is_ascii() { char::from(unleet(c as u8)) } else { c })
+                .collect();
+            self.decoded(lexicon, &plain, "in leet", 0..view.text.len(), &mut verdict);
+        }
+        if view.steps.iter().any(|hit| hit.what == self.rot13) {
+            let plain: String = view.text.chars().map(encoded::rot13).collect();
+            self.decoded(lexicon, &plain, "in rot13", 0..view.text.len(), &mut verdict);
+        }
+        for (span, how, plain) in encoded::texts(view) {
+            self.decoded(lexicon, &plain, how, span, &mut verdict);
+        }
+        if let Some(span) = encoded::leaking_image(view) {
+            verdict.add(0.75, "an image whose address carries data", span);
+        }
+        if verdict.strongest > 0.0 {
+            verdict.names.dedup();
+            findings.push(Finding::new(
+                Known::PromptInjection,
+                verdict.span,
+                1.0 - verdict.innocence,
+                verdict.names.join(", "),
+            ));
+        }
+    }
+
+    fn decoded(
+        &self,
+        lexicon: &Lexicon,
+        plain: &str,
+        how: &'static str,
+        span: Range<usize>,
+        verdict: &mut Verdict,
+    ) {
+        let view = View::of(plain, lexicon);
+        let mut inner = Verdict { innocence: 1.0, ..Verdict::default() };
+        self.weigh(&view.steps, &mut inner);
+        let score = 1.0 - inner.innocence;
+        if score > 0.3 {
+            for name in inner.names {
+                verdict.add(0.0, name, span.clone());
+            }
+            verdict.add(score.max(ENCODED_AT_LEAST), how, span);
+        }
+    }
+
+    fn weigh(&self, steps: &[Hit<u8>], verdict: &mut Verdict) {
+        // The last end of each signature: a row is not counted twice, and repeating it does not make it surer.
+        let mut seen = vec![false; self.signatures.len()];
+        for (index, first) in steps.iter().enumerate() {
+            for (signature, seen) in self.signatures.iter().zip(&mut seen) {
+                if *seen {
+                    continue;
+                }
+                if let Some(end) = signature.match_at(first, &steps[index + 1..]) {
+                    *seen = true;
+                    verdict.add(signature.weight, signature.name, first.start..end);
+                }
+            }
+        }
+    }
+}
+
+impl Signature {
+    /// The end of the row if `first` begins it.
+    fn match_at(&self, first: &Hit<u8>, rest: &[Hit<u8>]) -> Option<usize> {
+        let mut open: u32 = (1 << self.steps.len()) - 1;
+        let take = |open: &mut u32, class: u8| {
+            let mut fits = self.steps.iter().enumerate().filter(|(step, wanted)| {
+                **wanted == class
+                    && *open >> step & 1 != 0
+                    && (self.any_order || *open & ((1 << step) - 1) == 0)
+            });
+            match fits.next() {
+                Some((step, _)) => {
+                    *open &= !(1 << step);
+                    true
+                }
+                None => false,
+            }
+        };
+        if !take(&mut open, first.what) {
+            return None;
+        }
+        let mut end = first.end;
+        for hit in rest.iter().take(LOOK_AHEAD) {
+            if open == 0 || hit.start > end + self.within {
+                break;
+            }
+            if hit.start >= end && take(&mut open, hit.what) {
+                end = hit.end;
+            }
+        }
+        (open == 0).then_some(end)
+    }
+}
+
+impl Verdict {
+    fn add(&mut self, weight: f32, name: &'static str, span: Range<usize>) {
+        self.innocence *= 1.0 - weight;
+        if weight > self.strongest {
+            self.strongest = weight;
+            self.span = span;
+        }
+        if !self.names.contains(&name) {
+            self.names.push(name);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+"""`iron policy test`: what it shows, in words and as JSON, and what it exits with."""
+
+# ruff: noqa: RUF001 - full-width digits are what is tested
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from command import iron
+
+import iron_sdk
+
+ROOT = Path(__file__).parent.parent
+KEY = "AKIAQ3EGRZ2VMX7LTWHB"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_page_shows_what_the_command_prints():
+    page = (ROOT / "docs/detection.md").read_text(encoding="utf-8")
+    shown = re.search(r'```sh\niron policy test "(.*)"\n```\n\n```text\n(.*?)```', page, re.DOTALL)
+    assert shown
+    done = iron("policy", "test", shown[1])
+    assert (done.returncode, done.stdout) == (0, shown[2])
+    assert "recommended" in done.stderr
+
+
+def test_a_blocked_text_exits_with_three_and_is_not_repeated():
+    done = iron("policy", "test", f"deploy with {KEY}")
+    assert done.returncode == 3
+    assert 'blocked by rule "secrets" for API_KEY' in done.stdout
+    assert KEY not in done.stdout + done.stderr
+
+
+def test_json_has_byte_spans_of_the_original(folder):
+    text = "Größe: ４１１１ 1111 1111 1111 ✓"
+    (folder / "text").write_text(text, encoding="utf-8")
+    done = json.loads(iron("policy", "test", "--json", "--file", "text").stdout)
+    (finding,) = done["findings"]
+    assert text.encode()[finding["start"] : finding["end"]].decode() == "４１１１ 1111 1111 1111"
+    assert done["text"] == "Größe: [CREDIT_CARD] ✓"
+    assert done["recommended"]
+
+
+def test_configured_rules_stand_in_for_the_recommended_ones(folder):
+    (folder / "iron.toml").write_text(
+        '[policy.keywords]\nnames = ["Nightjar"]\n\n'
+        '[[policy.rules]]\nname = "quiet"\nwhat = ["*"]\ndirection = ["output"]\naction = "allow"\n\n'
+        '[[policy.rules]]\nname = "projects"\nwhat = ["keyword:names"]\naction = "redact"\n\n'
+        '[[policy.rules]]\nname = "late"\nwhat = ["keyword:names"]\naction = "block"\n',
+        encoding="utf-8",
+    )
+    asked = ("policy", "test", "--json", "--explain", f"nightjar and {KEY}")
+    done = json.loads(iron(*asked).stdout)
+    assert done["text"] == f"[keyword:names] and {KEY}"
+    assert [f["rule"] for f in done["findings"]] == ["projects"]
+    assert 'rule "late" (block) can never decide' in done["warnings"][0]
+    assert json.loads(iron(*asked, "--direction", "output").stdout)["text"] == f"nightjar and {KEY}"
+
+
+def test_a_wrong_rule_is_named_with_its_place(folder):
+    (folder / "iron.toml").write_text(
+        '[[policy.rules]]\nwhat = ["EMAIL"]\naction = "log"\n', encoding="utf-8"
+    )
+    done = iron("policy", "test", "Hello")
+    assert done.returncode == 1
+    assert "policy.rules[0].what: unknown entity" in done.stderr
+
+
+def test_a_client_does_not_start_with_rules_that_calls_do_not_follow():
+    rules = [{"what": ["*"], "action": "log"}]
+    with pytest.raises(iron_sdk.ConfigError, match="calls are not judged by rules"):
+        iron_sdk.Client({"policy": {"rules": rules}})
