@@ -12,11 +12,13 @@ from iron_sdk._errors import (
     BudgetExceededError,
     ClosedError,
     ConfigError,
+    ContentBlockedError,
     ForkedProcessError,
     InternalError,
     IronError,
     LedgerError,
     NoUpstreamError,
+    PolicyError,
     RateLimitError,
     UpstreamConnectionError,
     UpstreamError,
@@ -26,7 +28,7 @@ from iron_sdk._errors import (
 from iron_sdk._iron import Chunk, __version__
 from iron_sdk._stream import ChatStream
 from iron_sdk._sync import SyncChatStream, SyncClient
-from iron_sdk._types import Choice, Estimate, Reply, Timing, ToolCall, ToolCallDelta, Usage
+from iron_sdk._types import Choice, Estimate, Finding, Reply, Timing, ToolCall, ToolCallDelta, Usage
 
 if typing.TYPE_CHECKING:
     from iron_sdk._events import (
@@ -66,16 +68,19 @@ __all__ = [
     "Client",
     "ClosedError",
     "ConfigError",
+    "ContentBlockedError",
     "Embeddings",
     "Estimate",
     "Event",
     "Events",
     "EventsDropped",
+    "Finding",
     "ForkedProcessError",
     "InternalError",
     "IronError",
     "LedgerError",
     "NoUpstreamError",
+    "PolicyError",
     "Quantiles",
     "RateLimitError",
     "Reply",

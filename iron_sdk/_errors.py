@@ -2,6 +2,8 @@
 
 IronError
 ├── ConfigError (also ValueError)
+├── PolicyError
+│   └── ContentBlockedError
 ├── BudgetError
 │   ├── BudgetExceededError
 │   └── LedgerError
@@ -59,6 +61,39 @@ class ConfigError(IronError, ValueError):
     """Wrong configuration or arguments; the message says what, where, and what would be right."""
 
     code = "config"
+
+
+class PolicyError(IronError):
+    """A policy refused the call."""
+
+
+class ContentBlockedError(PolicyError):
+    """A rule of the policy refused a text of the call.
+
+    A text on its way to the model: no request was made. A reply: it was paid for, and is not shown.
+
+    Attributes:
+        rule: Name of the rule.
+        direction: Where the text went: `input`, `output`, `tool_arguments` or `tool_results`.
+        entity: What the rule found in it.
+    """
+
+    code = "content_blocked"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        rule: str = "",
+        direction: str = "",
+        entity: str = "",
+        request_id: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message, request_id=request_id, retryable=retryable)
+        self.rule = rule
+        self.direction = direction
+        self.entity = entity
 
 
 class BudgetError(IronError):

@@ -96,6 +96,23 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule of the policy found in a text of the call, and what was done; never the text."""
+
+    # Rust gives them in this order.
+    entity: str
+    """What it is: `EMAIL_ADDRESS`, `API_KEY`, `keyword:NAME`, ..."""
+    direction: str
+    """Where the text went: `input`, `output`, `tool_arguments` or `tool_results`."""
+    action: str
+    """What was done: `log`, `mask`, `hash`, `redact`."""
+    rule: str
+    """The rule that decided."""
+    score: float
+    """How sure it is, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """A function that the model wants called."""
 
@@ -208,13 +225,21 @@ class Governed:
         return self._native.warnings()
 
     @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the rules of the policy found in the call's texts, in order; empty without rules."""
+        return tuple(Finding(*fields) for fields in self._native.findings())
+
+    @property
     def timing(self) -> Timing:
         """Where the time went."""
         return Timing(*self._native.timing())
 
     @property
     def raw(self) -> bytes:
-        """The provider's own body, untouched; of a stream, the same body put together from its events."""
+        """The provider's own body, untouched; of a stream, the same body put together from its events.
+
+        Where a rule changed the reply it is the changed body: the provider's would tell what was taken out.
+        """
         return self._native.raw()
 
     def json(self) -> dict[str, Any]:
@@ -280,11 +305,6 @@ class Reply(Governed, Generic[T_co]):
             Choice(choice.get("index", position), choice["message"], choice.get("finish_reason"))
             for position, choice in enumerate(self.json()["choices"])
         )
-
-    @property
-    def findings(self) -> tuple[()]:
-        """What detectors found: always empty, as calls pass none yet."""
-        return ()
 
     @override
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from iron_sdk import _iron
 
 CLASSES = {
     "config": iron.ConfigError,
+    "content_blocked": iron.ContentBlockedError,
     "budget_exceeded": iron.BudgetExceededError,
     "ledger": iron.LedgerError,
     "rate_limited": iron.RateLimitError,
@@ -29,6 +30,7 @@ BUILTINS = {
     iron.UpstreamConnectionError: ConnectionError,
 }
 FIELDS = {
+    iron.ContentBlockedError: {"rule": "r", "direction": "input", "entity": "API_KEY"},
     iron.BudgetExceededError: {
         "budget": "b",
         "limit": Decimal(5),

@@ -13,6 +13,7 @@ mod classes {
     pyo3::import_exception!(iron_sdk._errors, BudgetExceededError);
     pyo3::import_exception!(iron_sdk._errors, ClosedError);
     pyo3::import_exception!(iron_sdk._errors, ConfigError);
+    pyo3::import_exception!(iron_sdk._errors, ContentBlockedError);
     pyo3::import_exception!(iron_sdk._errors, ForkedProcessError);
     pyo3::import_exception!(iron_sdk._errors, InternalError);
     pyo3::import_exception!(iron_sdk._errors, LedgerError);
@@ -74,6 +75,12 @@ fn instance(py: Python<'_>, error: Error, request_id: Option<RequestId>) -> PyRe
     };
     let class = match error {
         Error::Config { .. } => class::<classes::ConfigError>(py),
+        Error::ContentBlocked(told) => {
+            fields.set_item("rule", &*told.rule)?;
+            fields.set_item("direction", told.direction.as_str())?;
+            fields.set_item("entity", told.entity.to_string())?;
+            class::<classes::ContentBlockedError>(py)
+        }
         Error::BudgetExceeded(refusal) => {
             fields.set_item("budget", &refusal.budget)?;
             fields.set_item("limit", decimal(py, refusal.limit)?)?;

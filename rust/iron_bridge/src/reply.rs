@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use iron_bridge_macros::guarded;
 use iron_runtime::Timing;
+use iron_runtime::policy::Told;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use serde::Deserialize;
@@ -72,6 +73,15 @@ impl Reply {
     /// What was done otherwise than asked.
     fn warnings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.0.report.warnings)
+    }
+
+    /// The fields of `Finding` in `_types.py`, in their order, for each finding.
+    fn findings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let fields = |told: &Told| {
+            let (direction, action) = (told.direction.as_str(), told.action.as_str());
+            (told.entity.to_string(), direction, action, told.rule.to_string(), told.score)
+        };
+        PyTuple::new(py, self.0.report.findings.iter().map(fields))
     }
 
     /// Total, queued, upstream and overhead, in seconds.

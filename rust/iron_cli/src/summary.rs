@@ -121,6 +121,7 @@ mod tests {
                 settlement: Settlement::Estimated,
                 attempts: 1,
                 warnings: vec!["lowered".into()],
+                findings: Vec::new(),
                 timing: Timing { total: Duration::from_millis(1_234), ..Timing::default() },
             },
             body: body.into(),

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum ErrorCode {
     /// Wrong configuration or arguments.
     Config,
+    /// A rule of the policy refuses a text of the call.
+    ContentBlocked,
     /// A reservation could never fit a budget, or did not fit in time.
     BudgetExceeded,
     /// A ledger file cannot be used.
@@ -33,8 +35,9 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Config,
+        Self::ContentBlocked,
         Self::BudgetExceeded,
         Self::Ledger,
         Self::RateLimited,
@@ -50,6 +53,7 @@ impl ErrorCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Config => "config",
+            Self::ContentBlocked => "content_blocked",
             Self::BudgetExceeded => "budget_exceeded",
             Self::Ledger => "ledger",
             Self::RateLimited => "rate_limited",

@@ -10,6 +10,7 @@ use iron_protocol::{NanoUsd, RequestId};
 
 use crate::budget::Budget;
 use crate::json::Json;
+use crate::policy::Told;
 
 /// UTF-8 text that is shared, not copied, from where it came in to where it is written out.
 pub type Text = ByteString;
@@ -320,6 +321,8 @@ pub struct CallReport {
     pub attempts: u32,
     /// What was done otherwise than asked, each a sentence.
     pub warnings: Vec<String>,
+    /// What the policy found in the call's texts and did about it, in order.
+    pub findings: Vec<Told>,
     /// Where the time went.
     pub timing: Timing,
 }

@@ -37,11 +37,6 @@ impl Client {
     /// # Errors
     /// As [`Client::new`].
     pub fn watched(config: Config, ledger: &Ledger, events: &Events) -> Result<Self, Error> {
-        if config.policy.is_some() {
-            return Err(Error::config(
-                "policy.rules: calls are not judged by rules in this version, only `iron policy test` is",
-            ));
-        }
         let http = Http::new(&config.timeouts)?;
         let budget = config.budget.as_ref().map(|budget| open(budget, ledger)).transpose()?;
         let limits = Limits::new(&config.limits);

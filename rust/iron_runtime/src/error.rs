@@ -6,6 +6,7 @@ use bytes::Bytes;
 use iron_protocol::{ErrorCode, NanoUsd};
 
 use crate::budget::LedgerFault;
+use crate::policy::Told;
 
 /// A boxed cause, kept for the chain and never formatted into a message.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -20,6 +21,9 @@ pub enum Error {
         /// What is wrong, where, and what would be right.
         message: String,
     },
+    /// A rule of the policy refuses a text of the call.
+    #[error(transparent)]
+    ContentBlocked(Box<Told>),
     /// A budget refused the call.
     #[error(transparent)]
     BudgetExceeded(Box<BudgetExceeded>),
@@ -162,6 +166,7 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Config { .. } => ErrorCode::Config,
+            Self::ContentBlocked(_) => ErrorCode::ContentBlocked,
             Self::BudgetExceeded(_) => ErrorCode::BudgetExceeded,
             Self::Ledger(_) => ErrorCode::Ledger,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
@@ -198,7 +203,7 @@ impl Error {
             Self::NotRetried { failure } => failure.retryable(),
             Self::UpstreamStatus { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..=599),
             Self::NoUpstream { failures, .. } => failures.iter().any(Self::retryable),
-            Self::Config { .. } | Self::Closed | Self::Internal { .. } => false,
+            Self::Config { .. } | Self::ContentBlocked(_) | Self::Closed | Self::Internal { .. } => false,
         }
     }
 }

@@ -10,6 +10,7 @@ mod attempt;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod entry;
+mod screen;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +29,7 @@ use crate::call::{CallContext, CallReport, ChatRequest, EmbedRequest, Reply, Set
 use crate::clock::{Instant, now};
 use crate::config::Config;
 use crate::limit::Limits;
+use crate::policy::Told;
 use crate::pricing::Estimate;
 use crate::route::Route;
 use crate::stream::ChatStream;
@@ -63,6 +65,7 @@ pub(crate) struct Call {
     upstream: Duration,
     settlement: Settlement,
     warnings: Vec<String>,
+    findings: Vec<Told>,
     pub(crate) watch: Watch,
     _in_flight: TaskTrackerToken,
 }
@@ -73,12 +76,17 @@ pub(crate) struct Call {
 /// Dropping the future releases what was not sent and settles what was.
 pub(crate) async fn chat(
     engine: &Arc<Engine>,
-    request: ChatRequest,
+    mut request: ChatRequest,
     context: CallContext,
 ) -> Result<Reply, Error> {
-    let asked = Asked::Chat { request: &request, stream: false };
-    let mut call = Call::begin(engine, context, asked)?;
-    let governed = call.govern(asked).await;
+    let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: false })?;
+    if let Err(refused) = call.screen_chat(&mut request, false) {
+        return Err(call.watch.failed(refused));
+    }
+    let mut governed = call.govern(Asked::Chat { request: &request, stream: false }).await;
+    if engine.config.policy.is_some() {
+        governed = governed.and_then(|answer| call.screen_reply(answer));
+    }
     call.whole(governed)
 }
 
@@ -105,12 +113,14 @@ impl Engine {
 /// As [`chat`]; the stream itself settles when it ends or is dropped.
 pub(crate) async fn stream(
     engine: &Arc<Engine>,
-    request: ChatRequest,
+    mut request: ChatRequest,
     context: CallContext,
 ) -> Result<ChatStream, Error> {
-    let asked = Asked::Chat { request: &request, stream: true };
-    let mut call = Call::begin(engine, context, asked)?;
-    match call.govern(asked).await {
+    let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: true })?;
+    if let Err(refused) = call.screen_chat(&mut request, true) {
+        return Err(call.watch.failed(refused));
+    }
+    match call.govern(Asked::Chat { request: &request, stream: true }).await {
         Ok(Answer::Begun(open)) => Ok(ChatStream::new(call, *open, &request)),
         Ok(Answer::Whole { .. }) => Err(call.watch.failed(unexpected())),
         Err(error) => Err(call.watch.failed(error)),
@@ -123,12 +133,14 @@ pub(crate) async fn stream(
 /// As [`chat`].
 pub(crate) async fn embed(
     engine: &Arc<Engine>,
-    request: EmbedRequest,
+    mut request: EmbedRequest,
     context: CallContext,
 ) -> Result<Reply, Error> {
-    let asked = Asked::Embed(&request);
-    let mut call = Call::begin(engine, context, asked)?;
-    let governed = call.govern(asked).await;
+    let mut call = Call::begin(engine, context, Asked::Embed(&request))?;
+    if let Err(refused) = call.screen_embed(&mut request) {
+        return Err(call.watch.failed(refused));
+    }
+    let governed = call.govern(Asked::Embed(&request)).await;
     call.whole(governed)
 }
 
@@ -160,6 +172,7 @@ impl Call {
             upstream: Duration::ZERO,
             settlement: Settlement::Settled,
             warnings: Vec::new(),
+            findings: Vec::new(),
             watch,
             context,
             _in_flight: in_flight,
@@ -201,6 +214,7 @@ impl Call {
             settlement: self.settlement,
             attempts: self.watch.attempts(),
             warnings: self.warnings.clone(),
+            findings: self.findings.clone(),
             timing: Timing { total: self.began.elapsed(), queued: self.queued, upstream: self.upstream },
         }
     }

@@ -27,6 +27,8 @@ mod limits;
 #[cfg(test)]
 mod passthrough;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod providers;
 #[cfg(test)]
 mod retries;

@@ -105,6 +105,31 @@ pub struct Decision {
     pub rule: Option<Arc<str>>,
 }
 
+/// A decision as it is told: what was found and what was done, never the text.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("rule {rule:?} blocks {} that has {entity}", direction.as_str().replace('_', " "))]
+pub struct Told {
+    /// What was found.
+    pub entity: Entity,
+    /// Where the text went.
+    pub direction: Direction,
+    /// What was done.
+    pub action: Action,
+    /// The rule that decided.
+    pub rule: Arc<str>,
+    /// How sure the finding is, from 0 to 1.
+    pub score: f32,
+}
+
+impl Decision {
+    /// What is told of it; `None` where no rule speaks of the finding, or one lets it pass.
+    pub(crate) fn told(&self, direction: Direction) -> Option<Told> {
+        let rule = self.rule.clone().filter(|_| self.action != Action::Allow)?;
+        let Finding { entity, score, .. } = &self.finding;
+        Some(Told { entity: entity.clone(), direction, action: self.action, rule, score: *score })
+    }
+}
+
 /// What a policy makes of one text.
 #[derive(Clone, Debug)]
 pub struct Judgement {
@@ -159,6 +184,13 @@ impl PolicySet {
             Some(rule) => Decision { action: rule.action, rule: Some(rule.name.clone()), finding },
             None => Decision { action: Action::Allow, rule: None, finding },
         }
+    }
+
+    /// The first rule that changes or refuses what a model says.
+    pub(crate) fn acts_on_output(&self) -> Option<&str> {
+        let said = [Direction::Output, Direction::ToolArguments];
+        let acts = |rule: &&Rule| rule.action >= Action::Mask && said.iter().any(|to| rule.goes(*to));
+        self.0.rules.iter().find(acts).map(|rule| &*rule.name)
     }
 
     /// Each rule that another makes pointless, in a sentence.

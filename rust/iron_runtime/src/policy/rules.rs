@@ -48,9 +48,14 @@ impl What {
 }
 
 impl Rule {
+    /// Whether it speaks of texts that go there.
+    pub(super) fn goes(&self, direction: Direction) -> bool {
+        self.directions.contains(&direction)
+    }
+
     pub(super) fn applies(&self, finding: &Finding, direction: Direction) -> bool {
         finding.score >= self.threshold
-            && self.directions.contains(&direction)
+            && self.goes(direction)
             && self.what.iter().any(|what| what.covers(&finding.entity))
     }
 }

@@ -1,0 +1,115 @@
+//! Policies, as the provider and the caller see them.
+
+use iron_runtime::policy::{Action, Direction};
+use iron_runtime::{ChatRequest, Content, EmbedRequest, Error, Json, Message, Role};
+use iron_simulator::{Reply, Rule};
+use serde_json::{Value, json};
+
+use crate::rig::{MODEL, Rig, ask, soon, within};
+
+const CARD: &str = "4111 1111 1111 1111";
+const KEY: &str = "AKIAQ3EGRZ2VMX7LTWHB";
+
+async fn rig(rules: Vec<Rule>, policy: Value) -> Rig {
+    Rig::with(rules, json!({"policy": {"rules": policy}})).await
+}
+
+fn body(rig: &Rig) -> Value {
+    let mut requests = rig.simulator.requests();
+    requests.pop().unwrap().body
+}
+
+#[tokio::test]
+async fn a_request_is_sent_as_the_rules_leave_it() {
+    let rig = rig(vec![], json!([{"name": "cards", "what": ["CREDIT_CARD"], "action": "redact"}])).await;
+    let mut request = ask(&format!("Charge {CARD} now"), 50);
+    let arguments = json!([{"id": "c", "type": "function", "function": {"name": "pay", "arguments": json!({"card": CARD}).to_string()}}]);
+    let call = ("tool_calls".into(), Json::from_value(&arguments).unwrap());
+    request.messages.push(Message { role: Role::Assistant, content: Content::None, extra: vec![call] });
+    let id = ("tool_call_id".into(), Json::from_value(&"c").unwrap());
+    let result = Content::Text(format!("paid by {CARD}").into());
+    request.messages.push(Message { role: Role::Tool, content: result, extra: vec![id] });
+    let reply = soon(rig.client.chat(request, within([]))).await.unwrap();
+
+    let sent = body(&rig);
+    assert_eq!(sent["messages"][0]["content"], "Charge [CREDIT_CARD] now");
+    let arguments = sent["messages"][1]["tool_calls"][0]["function"]["arguments"].as_str().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(arguments).unwrap(), json!({"card": "[CREDIT_CARD]"}));
+    assert_eq!(sent["messages"][2]["content"], "paid by [CREDIT_CARD]");
+    let told: Vec<_> = reply.report.findings.iter().map(|told| (told.direction, told.action)).collect();
+    assert_eq!(
+        told[..3],
+        [
+            (Direction::Input, Action::Redact),
+            (Direction::Input, Action::Redact),
+            (Direction::ToolResults, Action::Redact),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_blocked_request_is_never_sent_and_costs_nothing() {
+    let rig = rig(vec![], json!([{"name": "keys", "what": ["secret"], "action": "block"}])).await;
+    let budget = rig.budget(1_000_000_000);
+    let request = ask(&format!("use {KEY}"), 50);
+    let error = soon(rig.client.chat(request, within([budget.clone()]))).await.unwrap_err();
+    let Error::ContentBlocked(told) = &error else { panic!("{error:?}") };
+    assert_eq!((&*told.rule, told.direction), ("keys", Direction::Input));
+    assert_eq!(error.to_string(), "rule \"keys\" blocks input that has API_KEY");
+    assert!(!format!("{error:?}").contains(KEY));
+    assert!(!error.retryable());
+    let embed = EmbedRequest { model: MODEL.into(), input: vec![KEY.into()], params: Vec::new() };
+    let error = soon(rig.client.embed(embed, within([budget.clone()]))).await.unwrap_err();
+    assert!(matches!(error, Error::ContentBlocked(_)), "{error:?}");
+    assert_eq!(rig.stats().await.requests, 0);
+    rig.at_rest(&budget);
+    assert_eq!(budget.snapshot().spent().nanos(), 0);
+}
+
+#[tokio::test]
+async fn a_reply_is_handed_over_as_the_rules_leave_it_or_not_at_all() {
+    let said = |text: &str| vec![Rule::from(Reply::text(text.to_owned()))];
+    let redacting =
+        rig(said(&format!("The card is {CARD}.")), json!([{"what": ["CREDIT_CARD"], "action": "redact"}]))
+            .await;
+    let reply = soon(redacting.client.chat(ask("x", 50), within([]))).await.unwrap();
+    let shown: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(shown["choices"][0]["message"]["content"], "The card is [CREDIT_CARD].");
+    assert!(!String::from_utf8_lossy(reply.raw()).contains(CARD));
+    assert!(reply.report.usage.output_tokens > 0);
+
+    let blocking = rig(said(KEY), json!([{"name": "keys", "what": ["API_KEY"], "action": "block"}])).await;
+    let budget = blocking.budget(1_000_000_000);
+    let error = soon(blocking.client.chat(ask("x", 50), within([budget.clone()]))).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::ContentBlocked(told) if told.direction == Direction::Output),
+        "{error:?}"
+    );
+    blocking.at_rest(&budget);
+    assert!(budget.snapshot().spent().nanos() > 0, "what was generated is paid for");
+}
+
+#[tokio::test]
+async fn a_stream_is_screened_on_its_way_in_and_refused_where_a_rule_would_act_on_its_text() {
+    let input =
+        json!([{"name": "cards", "what": ["CREDIT_CARD"], "direction": ["input"], "action": "redact"}]);
+    let rig_in = rig(vec![], input).await;
+    let mut stream = soon(rig_in.client.stream(ask(CARD, 50), within([]))).await.unwrap();
+    let reply = soon(stream.reply()).await.unwrap();
+    assert_eq!(body(&rig_in)["messages"][0]["content"], "[CREDIT_CARD]");
+    assert_eq!(reply.report.findings.len(), 1);
+
+    let rig_out = rig(vec![], json!([{"name": "cards", "what": ["CREDIT_CARD"], "action": "redact"}])).await;
+    let refused = soon(rig_out.client.stream(ask("x", 50), within([]))).await.unwrap_err();
+    assert!(refused.to_string().contains("rule \"cards\" acts on output"), "{refused}");
+    assert_eq!(rig_out.stats().await.requests, 0);
+}
+
+#[tokio::test]
+async fn without_rules_nothing_is_looked_at() {
+    let rig = Rig::new(vec![]).await;
+    let request = ChatRequest::new(MODEL, vec![Message::user(format!("{KEY} {CARD}"))]);
+    let reply = soon(rig.client.chat(request, within([]))).await.unwrap();
+    assert!(reply.report.findings.is_empty());
+    assert_eq!(body(&rig)["messages"][0]["content"], format!("{KEY} {CARD}"));
+}
