@@ -255,6 +255,12 @@ pub(super) fn kr_rrn(d: &[u8]) -> bool {
         && (11 - sum % 11) % 10 == value(d[12])
 }
 
+/// Since October 2020 the last six digits of new numbers are drawn, and no checksum holds: a date, and a sex and century.
+pub(super) fn kr_rrn_form(d: &[u8]) -> bool {
+    let (month, day) = (value(d[2]) * 10 + value(d[3]), value(d[4]) * 10 + value(d[5]));
+    (1..=12).contains(&month) && (1..=31).contains(&day) && matches!(d[6], b'1'..=b'8') && !all_same(&d[7..])
+}
+
 /// Receita Federal: two check digits, each modulus 11.
 pub(super) fn cpf(d: &[u8]) -> bool {
     brazilian(d, 9, &[11, 10, 9, 8, 7, 6, 5, 4, 3, 2])

@@ -72,6 +72,7 @@ static IDENTIFIERS: &[Identifier] = &[
     id(Known::AuAcn, "999999999", &[3, 3, 3], check::acn, Topic::AuAcn, [0.0, 0.3, 0.9]),
     id(Known::AuMedicare, "9999999999", &[4, 5, 1], check::au_medicare, Topic::AuMedicare, [0.0, 0.6, 0.9]),
     id(Known::KrRrn, "9999999999999", &[6, 7], check::kr_rrn, Topic::KrId, [0.35, 0.8, 0.97]),
+    id(Known::KrRrn, "9999999999999", &[6, 7], check::kr_rrn_form, Topic::KrId, [0.0, 0.55, 0.8]),
     id(Known::BrCpf, "99999999999", &[3, 3, 3, 2], check::cpf, Topic::BrCpf, [0.35, 0.9, 0.97]),
     id(Known::BrCnpj, "99999999999999", &[2, 3, 3, 4, 2], check::cnpj, Topic::BrCnpj, [0.5, 0.95, 0.98]),
 ];
