@@ -80,7 +80,11 @@ impl LedgerFile {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(wrong)?;
         connection.busy_timeout(BUSY).map_err(wrong)?;
+        // One process at a time: for the change to a write-ahead log SQLite does not wait, it fails.
+        let alone = place::lock(&journals)
+            .map_err(|error| LedgerFault::io(path, "locking the directory of its journals", error))?;
         schema::prepare(&mut connection, path)?;
+        drop(alone);
         let boot = place::boot();
         Ok(Self { connection, path: path.into(), identity, journals, holder: LeaseId::new(), boot })
     }

@@ -1,6 +1,6 @@
 //! Where a ledger file is: its directory, its mode, its filesystem, and whether it is still there.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,17 +11,30 @@ pub(super) fn prepare(path: &Path) -> Result<PathBuf, LedgerFault> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_directory(parent).map_err(|error| LedgerFault::io(path, "making its directory", error))?;
     refuse_network(path, parent)?;
+    // One that is there is not opened here: to close it again would end the locks that SQLite holds on it for this
+    // process (https://www.sqlite.org/howtocorrupt.html, 2.2).
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| LedgerFault::io(path, "opening it for writing", error))?;
+    match options.open(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(LedgerFault::io(path, "opening it for writing", error)),
+    }
     let mut journals = path.as_os_str().to_owned();
     journals.push("-journals");
     let journals = PathBuf::from(journals);
     make_directory(&journals)
         .map_err(|error| LedgerFault::io(path, "making the directory of its journals", error))?;
     Ok(journals)
+}
+
+/// Hold a directory until the file that is returned is dropped.
+pub(super) fn lock(directory: &Path) -> io::Result<File> {
+    let held = File::open(directory)?;
+    held.lock()?;
+    Ok(held)
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {
