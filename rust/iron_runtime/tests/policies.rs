@@ -23,7 +23,7 @@ fn body(rig: &Rig) -> Value {
 async fn a_request_is_sent_as_the_rules_leave_it() {
     let rig = rig(vec![], json!([{"name": "cards", "what": ["CREDIT_CARD"], "action": "redact"}])).await;
     let mut request = ask(&format!("Charge {CARD} now"), 50);
-    let arguments = json!([{"id": "c", "type": "function", "function": {"name": "pay", "arguments": json!({"card": CARD}).to_string()}}]);
+    let arguments = json!([{"id": "c", "type": "function", "function": {"name": "pay", "arguments": json!({"card": CARD, "id": CARD}).to_string()}}]);
     let call = ("tool_calls".into(), Json::from_value(&arguments).unwrap());
     request.messages.push(Message { role: Role::Assistant, content: Content::None, extra: vec![call] });
     let id = ("tool_call_id".into(), Json::from_value(&"c").unwrap());
@@ -34,12 +34,14 @@ async fn a_request_is_sent_as_the_rules_leave_it() {
     let sent = body(&rig);
     assert_eq!(sent["messages"][0]["content"], "Charge [CREDIT_CARD] now");
     let arguments = sent["messages"][1]["tool_calls"][0]["function"]["arguments"].as_str().unwrap();
-    assert_eq!(serde_json::from_str::<Value>(arguments).unwrap(), json!({"card": "[CREDIT_CARD]"}));
+    let expected = json!({"card": "[CREDIT_CARD]", "id": "[CREDIT_CARD]"});
+    assert_eq!(serde_json::from_str::<Value>(arguments).unwrap(), expected);
     assert_eq!(sent["messages"][2]["content"], "paid by [CREDIT_CARD]");
     let told: Vec<_> = reply.report.findings.iter().map(|told| (told.direction, told.action)).collect();
     assert_eq!(
-        told[..3],
+        told[..4],
         [
+            (Direction::Input, Action::Redact),
             (Direction::Input, Action::Redact),
             (Direction::Input, Action::Redact),
             (Direction::ToolResults, Action::Redact),

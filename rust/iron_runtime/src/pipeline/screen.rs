@@ -10,7 +10,8 @@ use crate::call::{ChatRequest, Content, EmbedRequest, Message, Part, Role, Text}
 use crate::json::Json;
 use crate::policy::{Action, Direction, PolicySet, Told};
 
-/// Fields of messages and requests that name things: what is in them is no one's text.
+/// Fields of messages and requests that name things: what is in them is no one's text. Within the arguments of a function
+/// they are the function's own, and as good a place for text as any.
 const NAMES: [&str; 7] = ["id", "type", "role", "object", "tool_call_id", "finish_reason", "model"];
 /// A function's arguments: JSON, written as text.
 const ARGUMENTS: &str = "arguments";
@@ -126,14 +127,14 @@ impl Screen<'_> {
         }
         let mut value: Value = serde_json::from_str(json.as_str())
             .map_err(|error| Error::config(format!("not valid JSON: {error}")))?;
-        if self.value(&mut value, direction)? {
+        if self.value(&mut value, direction, &NAMES)? {
             *json = Json::from_value(&value)?;
         }
         Ok(())
     }
 
-    /// Judge every text in a value: whether one of them changed.
-    fn value(&mut self, value: &mut Value, direction: Direction) -> Result<bool, Error> {
+    /// Judge every text in a value but that of fields in `names`: whether one of them changed.
+    fn value(&mut self, value: &mut Value, direction: Direction, names: &[&str]) -> Result<bool, Error> {
         let mut changed = false;
         match value {
             Value::String(text) => {
@@ -144,15 +145,15 @@ impl Screen<'_> {
             }
             Value::Array(values) => {
                 for value in values {
-                    changed |= self.value(value, direction)?;
+                    changed |= self.value(value, direction, names)?;
                 }
             }
             Value::Object(fields) => {
                 for (name, value) in fields {
                     changed |= match value {
-                        Value::String(_) if NAMES.contains(&name.as_str()) => false,
+                        Value::String(_) if names.contains(&name.as_str()) => false,
                         Value::String(text) if name == ARGUMENTS => self.arguments(text, direction)?,
-                        value => self.value(value, direction)?,
+                        value => self.value(value, direction, names)?,
                     };
                 }
             }
@@ -170,7 +171,7 @@ impl Screen<'_> {
             *text = judged.unwrap_or_else(|| std::mem::take(text));
             return Ok(changed);
         };
-        let changed = self.value(&mut value, direction)?;
+        let changed = self.value(&mut value, direction, &[])?;
         if changed {
             *text = value.to_string();
         }
@@ -184,7 +185,7 @@ impl Screen<'_> {
         let mut changed = false;
         for choice in whole.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten() {
             let Some(message) = choice.get_mut("message") else { continue };
-            if self.value(message, Direction::Output)? {
+            if self.value(message, Direction::Output, &NAMES)? {
                 changed = true;
                 // The tokens of the text, one by one.
                 if let Some(logprobs) = choice.get_mut("logprobs") {
