@@ -305,6 +305,7 @@ async fn the_next_upstream_answers_with_its_own_key_and_model() {
 async fn another_upstream_is_asked_for_what_is_wrong_with_this_one_alone() {
     for (fault, asked) in [
         (Fault::status(401), true),
+        (Fault::status(402), true),
         (Fault::status(403), true),
         (Fault::status(404), true),
         (Fault::MalformedJson(Bare {}), true),

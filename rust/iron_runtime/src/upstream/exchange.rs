@@ -250,8 +250,8 @@ impl Exchange {
             429 if told.out_of_quota => Retry::Elsewhere,
             429 => Retry::Throttled(asked),
             408 | 409 | 425 | 500..=599 => Retry::After(asked),
-            // Another upstream has another address, other keys, models and rules.
-            300..=399 | 401 | 403 | 404 => Retry::Elsewhere,
+            // Another upstream has another address, other keys, models and rules, and another account to pay from.
+            300..=399 | 401 | 402 | 403 | 404 => Retry::Elsewhere,
             _ if told.too_long => Retry::Longer,
             _ => Retry::Never,
         };
