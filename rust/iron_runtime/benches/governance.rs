@@ -24,6 +24,10 @@ fn chain(ledger: &Ledger) -> Arc<[Budget]> {
 }
 
 mod budget {
+    use std::time::Duration;
+
+    use iron_runtime::budget::{Shared, Window};
+
     use super::{Arc, Ask, Budget, FutureExt, Ledger, chain, nanos};
 
     #[divan::bench]
@@ -37,6 +41,32 @@ mod budget {
                 reservation.settle(nanos(7));
             }
         });
+    }
+
+    /// The same, the outermost of them in a ledger file that processes share: each call is written to a journal, twice.
+    #[divan::bench]
+    fn reserve_and_settle_on_a_chain_with_a_ledger_file(bencher: divan::Bencher<'_, '_>) {
+        let ledger = Ledger::new();
+        // A bench has nobody to tell.
+        let (Ok(directory), Ok(runtime)) =
+            (tempfile::tempdir(), tokio::runtime::Builder::new_current_thread().build())
+        else {
+            std::process::abort()
+        };
+        let shared = Shared { ledger: directory.path().join("ledger.db"), window: Window::Lifetime };
+        let Ok(leased) = Budget::shared(&ledger, "machine", nanos(i64::MAX / 4), shared) else {
+            std::process::abort()
+        };
+        let chain: Arc<[Budget]> = chain(&ledger).iter().take(2).cloned().chain([leased]).collect();
+        let ask = Ask { least: nanos(100), most: nanos(1_000) };
+        bencher.bench_local(|| {
+            // The first waits for its lease, and one in tens of thousands for the next.
+            if let Ok(reservation) = runtime.block_on(ledger.reserve(chain.clone(), ask, None)) {
+                reservation.settle(nanos(7));
+            }
+        });
+        drop(chain);
+        ledger.return_leases(Duration::from_secs(10));
     }
 
     /// Two threads on one ledger.

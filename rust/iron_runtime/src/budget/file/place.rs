@@ -129,3 +129,6 @@ pub(super) fn boot() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(boot.trim().to_owned()).filter(|boot| !boot.is_empty())
 }
+
+#[cfg(test)]
+mod tests;
