@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 from iron_sdk._budget import Budget, current_chain, draw
 from iron_sdk._config import open_client
 from iron_sdk._embeddings import Embeddings
+from iron_sdk._logging import note_level
 from iron_sdk._loop import current_port
 from iron_sdk._override import override
 from iron_sdk._schema import response_format as lower_format
@@ -203,6 +204,7 @@ class Client(ClientBase):
         parse = take_format(response_format, options)
         port = current_port()
         future = port.loop.create_future()
+        note_level()
         slot = self._native.chat(port, future, messages, options, current_chain())
         try:
             return Reply(await future, parse)
@@ -245,6 +247,7 @@ class Client(ClientBase):
             ...     print(chunk.text, end="")
         """
         parse = take_format(response_format, options)
+        note_level()
         return ChatStream(self._native.stream(messages, options, current_chain()), parse)
 
     async def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
@@ -268,6 +271,7 @@ class Client(ClientBase):
         """
         port = current_port()
         future = port.loop.create_future()
+        note_level()
         slot = self._native.embed(port, future, input, options, current_chain())
         try:
             return Embeddings(await future)

@@ -20,17 +20,18 @@ _OFF = 255
 _JOIN_SECONDS = 1.0
 
 _thread: threading.Thread | None = None
+_level: Callable[[], int] | None = None
 
 
-def start() -> Callable[[], int]:
+def start() -> int:
     """Start the thread; the core calls this once, with the first call of the process.
 
     Returns:
-        What tells the least level that the logger takes.
+        The least level that the logger takes.
     """
     import logging
 
-    global _thread  # noqa: PLW0603 - one for the process
+    global _level, _thread  # noqa: PLW0603 - one for the process
     logger = logging.getLogger("iron_sdk")
     # As a library does: without it, a program that configures no logging would see warnings on stderr.
     logger.addHandler(logging.NullHandler())
@@ -39,9 +40,16 @@ def start() -> Callable[[], int]:
         thread.start()
     except RuntimeError:
         # The process is at its end and starts no thread any more: then calls are made and nothing is logged.
-        return lambda: _OFF
+        return _OFF
     _thread = thread
-    return logger.getEffectiveLevel
+    _level = logger.getEffectiveLevel
+    return _level()
+
+
+def note_level() -> None:
+    """Tell the core which level the logger takes now. The logger caches it."""
+    if _level is not None:
+        _iron.set_log_level(_level())
 
 
 def stop() -> None:

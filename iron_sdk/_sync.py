@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 from iron_sdk._budget import current_chain
 from iron_sdk._client import ClientBase, take_format
 from iron_sdk._embeddings import Embeddings
+from iron_sdk._logging import note_level
 from iron_sdk._stream import StreamBase
 from iron_sdk._types import Reply
 
@@ -67,6 +68,7 @@ class SyncClient(ClientBase):
             >>> client.chat("Hello", model="openai/gpt-6-luna").text
         """
         parse = take_format(response_format, options)
+        note_level()
         return Reply(self._native.chat_blocking(messages, options, current_chain()), parse)
 
     @overload
@@ -102,6 +104,7 @@ class SyncClient(ClientBase):
             ...     print(chunk.text, end="")
         """
         parse = take_format(response_format, options)
+        note_level()
         return SyncChatStream(self._native.stream(messages, options, current_chain()), parse)
 
     def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
@@ -120,6 +123,7 @@ class SyncClient(ClientBase):
         Examples:
             >>> client.embed("a", model="openai/text-embedding-3-small")[0]
         """
+        note_level()
         return Embeddings(self._native.embed_blocking(input, options, current_chain()))
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ use crate::events::events;
 use crate::port::Port;
 use crate::runtime::Owned;
 use crate::stream::Stream;
-use crate::{awaitable, delivery, error, log, stats};
+use crate::{awaitable, delivery, error, stats};
 
 /// Makes governed calls; used from any number of threads and event loops.
 #[pyclass(frozen, module = "iron_sdk._iron")]
@@ -175,7 +175,6 @@ fn chat(
     options: &Bound<'_, PyDict>,
     budgets: &Bound<'_, PyTuple>,
 ) -> PyResult<(ChatRequest, CallContext)> {
-    log::refresh(options.py());
     let mut intake = Intake::new();
     let messages = request::messages(&mut intake, messages)?;
     let options = Options::read(&mut intake, options)?;
@@ -189,7 +188,6 @@ fn embed(
     options: &Bound<'_, PyDict>,
     budgets: &Bound<'_, PyTuple>,
 ) -> PyResult<(EmbedRequest, CallContext)> {
-    log::refresh(options.py());
     let mut intake = Intake::new();
     let input = request::input(&mut intake, texts)?;
     let options = Options::read(&mut intake, options)?;

@@ -42,6 +42,8 @@ mod _iron {
     #[pymodule_export]
     use crate::log::close_logs;
     #[pymodule_export]
+    use crate::log::set_log_level;
+    #[pymodule_export]
     use crate::log::take_logs;
     #[pymodule_export]
     use crate::port::Port;

@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use iron_bridge_macros::guarded;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 use tracing::field::{Field, Visit};
 use tracing::span;
@@ -32,8 +31,6 @@ const OFF: u8 = u8::MAX;
 /// The least level, as `logging` numbers them, that the logger takes.
 static LEAST: AtomicU8 = AtomicU8::new(OFF);
 static QUEUE: Queue = Queue::new();
-/// The logger's `getEffectiveLevel`, once there is a thread that delivers.
-static LEVEL_OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 struct Queue {
     waiting: Mutex<Waiting>,
@@ -116,20 +113,22 @@ impl Queue {
 
 /// Start what delivers records: a thread of Python's. Called while attached, when the runtime starts.
 pub(crate) fn start(py: Python<'_>) -> PyResult<()> {
-    let level_of = py.import("iron_sdk._logging")?.call_method0("start")?;
+    set_level(py.import("iron_sdk._logging")?.call_method0("start")?.extract()?);
     // Another one can only have been set by an embedder that linked this library as Rust: then records are its.
-    if LEVEL_OF.set(py, level_of.unbind()).is_ok() {
-        drop(tracing::subscriber::set_global_default(Forwarder));
-    }
-    refresh(py);
+    drop(tracing::subscriber::set_global_default(Forwarder));
     Ok(())
 }
 
-/// Note which level the logger takes, as each call begins. The logger caches it.
-pub(crate) fn refresh(py: Python<'_>) {
-    let Some(level_of) = LEVEL_OF.get(py) else { return };
-    // A logger that cannot tell its level gets no records.
-    let level = level_of.call0(py).and_then(|level| level.extract::<i64>(py)).unwrap_or(i64::from(OFF));
+/// Note which level the logger takes. Python tells it as each call begins: asked from here, Python could find at its end
+/// that the thread has to go, and would unwind it through our frames, which aborts the process.
+#[guarded]
+#[pyfunction]
+pub(crate) fn set_log_level(level: i64) -> PyResult<()> {
+    set_level(level);
+    Ok(())
+}
+
+fn set_level(level: i64) {
     LEAST.store(u8::try_from(level.max(0)).unwrap_or(OFF), Ordering::Relaxed);
 }
 
