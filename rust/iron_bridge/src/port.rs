@@ -156,6 +156,11 @@ impl Port {
             std::mem::swap(&mut waiting.items, &mut items);
         }
         for item in items.drain(..) {
+            // At the end of the process only daemon threads still have loops, and Python makes them go at any call from
+            // here: unwound through our frames, that aborts the process.
+            if runtime::stopped() {
+                continue;
+            }
             match item {
                 Item::Done(slot, outcome) => {
                     if let Some(pending) = self.take(slot) {

@@ -83,6 +83,11 @@ pub(crate) fn running() -> Option<&'static Handle> {
     (started.pid == std::process::id() && !CLOSED.load(Ordering::Acquire)).then_some(&started.handle)
 }
 
+/// Whether the process is at its end.
+pub(crate) fn stopped() -> bool {
+    CLOSED.load(Ordering::Acquire)
+}
+
 /// Whether this process is a child that inherited a runtime without its threads.
 pub(crate) fn forked() -> bool {
     STARTED.get().is_some_and(|started| started.pid != std::process::id())
