@@ -1,0 +1,51 @@
+//! What a model answers at once: every text of a whole reply.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{NAMES, Screen};
+use crate::Error;
+use crate::pipeline::attempt::Answer;
+use crate::pipeline::{Call, unexpected};
+use crate::policy::Direction;
+
+impl Call {
+    /// Hold a whole reply against the policy.
+    ///
+    /// # Errors
+    /// [`Error::ContentBlocked`] if a rule refuses it; the call has been settled by then.
+    pub(in crate::pipeline) fn screen_reply(&mut self, answer: Answer) -> Result<Answer, Error> {
+        let engine = self.engine.clone();
+        let (Some(policy), Answer::Whole { body, raw, usage, upstream }) = (&engine.config.policy, answer)
+        else {
+            // Streams that a rule would act on were refused.
+            return Err(unexpected());
+        };
+        let mut screen = Screen { policy, told: &mut self.findings };
+        Ok(match screen.body(&body)? {
+            // What the provider sent would tell what was taken out.
+            Some(body) => Answer::Whole { body, raw: None, usage, upstream },
+            None => Answer::Whole { body, raw, usage, upstream },
+        })
+    }
+}
+
+impl Screen<'_> {
+    /// The body of a reply with its texts judged; `None` where none of them changed.
+    fn body(&mut self, body: &Bytes) -> Result<Option<Bytes>, Error> {
+        let mut whole: Value = serde_json::from_slice(body)
+            .map_err(|_| Error::Internal { message: "a decoded reply is no JSON".to_owned() })?;
+        let mut changed = false;
+        for choice in whole.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten() {
+            let Some(message) = choice.get_mut("message") else { continue };
+            if self.value(message, Direction::Output, &NAMES)? {
+                changed = true;
+                // The tokens of the text, one by one.
+                if let Some(logprobs) = choice.get_mut("logprobs") {
+                    *logprobs = Value::Null;
+                }
+            }
+        }
+        Ok(changed.then(|| whole.to_string().into()))
+    }
+}
