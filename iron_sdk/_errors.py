@@ -3,6 +3,7 @@
 IronError
 ├── ConfigError (also ValueError)
 ├── PolicyError
+│   ├── PolicyDeniedError
 │   └── ContentBlockedError
 ├── BudgetError
 │   ├── BudgetExceededError
@@ -65,6 +66,33 @@ class ConfigError(IronError, ValueError):
 
 class PolicyError(IronError):
     """A policy refused the call."""
+
+
+class PolicyDeniedError(PolicyError):
+    """A rule refused what a call asks for, or what its reply would do.
+
+    Attributes:
+        rule: Name of the rule, or the key of the setting that is one.
+        direction: Where it was going: `input`, `output`, `tool_arguments` or `tool_results`.
+        tool: The tool that is refused; None if it is none.
+    """
+
+    code = "policy_denied"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        rule: str = "",
+        direction: str = "",
+        tool: str | None = None,
+        request_id: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message, request_id=request_id, retryable=retryable)
+        self.rule = rule
+        self.direction = direction
+        self.tool = tool
 
 
 class ContentBlockedError(PolicyError):

@@ -13,6 +13,7 @@ from iron_sdk import _iron
 
 CLASSES = {
     "config": iron.ConfigError,
+    "policy_denied": iron.PolicyDeniedError,
     "content_blocked": iron.ContentBlockedError,
     "budget_exceeded": iron.BudgetExceededError,
     "ledger": iron.LedgerError,
@@ -30,6 +31,7 @@ BUILTINS = {
     iron.UpstreamConnectionError: ConnectionError,
 }
 FIELDS = {
+    iron.PolicyDeniedError: {"rule": "r", "direction": "input", "tool": "search"},
     iron.ContentBlockedError: {"rule": "r", "direction": "input", "entity": "API_KEY"},
     iron.BudgetExceededError: {
         "budget": "b",

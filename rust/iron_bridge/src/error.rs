@@ -18,6 +18,7 @@ mod classes {
     pyo3::import_exception!(iron_sdk._errors, InternalError);
     pyo3::import_exception!(iron_sdk._errors, LedgerError);
     pyo3::import_exception!(iron_sdk._errors, NoUpstreamError);
+    pyo3::import_exception!(iron_sdk._errors, PolicyDeniedError);
     pyo3::import_exception!(iron_sdk._errors, RateLimitError);
     pyo3::import_exception!(iron_sdk._errors, UpstreamConnectionError);
     pyo3::import_exception!(iron_sdk._errors, UpstreamStatusError);
@@ -75,6 +76,13 @@ fn instance(py: Python<'_>, error: Error, request_id: Option<RequestId>) -> PyRe
     };
     let class = match error {
         Error::Config { .. } => class::<classes::ConfigError>(py),
+        Error::PolicyDenied(denied) => {
+            fields.set_item("rule", &*denied.rule)?;
+            fields.set_item("direction", denied.direction.as_str())?;
+            fields.set_item("tool", denied.tool.as_deref())?;
+            cause = denied.cause.map(|source| chain(py, source.as_ref()));
+            class::<classes::PolicyDeniedError>(py)
+        }
         Error::ContentBlocked(told) => {
             fields.set_item("rule", &*told.rule)?;
             fields.set_item("direction", told.direction.as_str())?;

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum ErrorCode {
     /// Wrong configuration or arguments.
     Config,
+    /// A rule refuses what a call asks for, or what its reply would do.
+    PolicyDenied,
     /// A rule of the policy refuses a text of the call.
     ContentBlocked,
     /// A reservation could never fit a budget, or did not fit in time.
@@ -35,8 +37,9 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Config,
+        Self::PolicyDenied,
         Self::ContentBlocked,
         Self::BudgetExceeded,
         Self::Ledger,
@@ -53,6 +56,7 @@ impl ErrorCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Config => "config",
+            Self::PolicyDenied => "policy_denied",
             Self::ContentBlocked => "content_blocked",
             Self::BudgetExceeded => "budget_exceeded",
             Self::Ledger => "ledger",

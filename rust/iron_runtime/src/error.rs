@@ -1,12 +1,13 @@
 //! What can go wrong with a call, named for what its caller can do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use iron_protocol::{ErrorCode, NanoUsd};
 
 use crate::budget::LedgerFault;
-use crate::policy::Told;
+use crate::policy::{Direction, Told};
 
 /// A boxed cause, kept for the chain and never formatted into a message.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -21,6 +22,9 @@ pub enum Error {
         /// What is wrong, where, and what would be right.
         message: String,
     },
+    /// A rule refuses what a call asks for, or what its reply would do.
+    #[error(transparent)]
+    PolicyDenied(Box<PolicyDenied>),
     /// A rule of the policy refuses a text of the call.
     #[error(transparent)]
     ContentBlocked(Box<Told>),
@@ -108,6 +112,23 @@ pub enum Error {
     },
 }
 
+/// A rule's refusal of anything but a text.
+#[derive(Debug, thiserror::Error)]
+#[error("rule {rule:?} refuses {}: {reason}", tool.as_ref().map_or("the call".to_owned(), |tool| format!("the tool {tool:?}")))]
+pub struct PolicyDenied {
+    /// The rule that decided.
+    pub rule: Arc<str>,
+    /// Where that was going which it refuses.
+    pub direction: Direction,
+    /// The tool that it refuses, if it is one.
+    pub tool: Option<Arc<str>>,
+    /// Why, and what to do.
+    pub reason: String,
+    /// What kept an approver from deciding.
+    #[source]
+    pub cause: Option<Cause>,
+}
+
 /// A budget's refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -166,6 +187,7 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Config { .. } => ErrorCode::Config,
+            Self::PolicyDenied(_) => ErrorCode::PolicyDenied,
             Self::ContentBlocked(_) => ErrorCode::ContentBlocked,
             Self::BudgetExceeded(_) => ErrorCode::BudgetExceeded,
             Self::Ledger(_) => ErrorCode::Ledger,
@@ -203,7 +225,11 @@ impl Error {
             Self::NotRetried { failure } => failure.retryable(),
             Self::UpstreamStatus { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..=599),
             Self::NoUpstream { failures, .. } => failures.iter().any(Self::retryable),
-            Self::Config { .. } | Self::ContentBlocked(_) | Self::Closed | Self::Internal { .. } => false,
+            Self::Config { .. }
+            | Self::PolicyDenied(_)
+            | Self::ContentBlocked(_)
+            | Self::Closed
+            | Self::Internal { .. } => false,
         }
     }
 }

@@ -19,6 +19,7 @@ mod provider;
 mod route;
 mod stats;
 mod stream;
+pub mod tool;
 mod upstream;
 mod watch;
 
@@ -28,7 +29,7 @@ pub use call::{
 };
 pub use client::Client;
 pub use clock::calendar_now;
-pub use error::{BudgetExceeded, Cause, Error, TimeoutPhase};
+pub use error::{BudgetExceeded, Cause, Error, PolicyDenied, TimeoutPhase};
 pub use event::{Event, EventReader, Events, Happened, Operation, Told};
 pub use json::Json;
 #[cfg(feature = "bench")]
