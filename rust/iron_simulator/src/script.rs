@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
+use wildmatch::WildMatch;
 
 use crate::draw::{Draw, Purpose};
 use crate::error::Error;
@@ -23,6 +24,8 @@ pub(crate) struct Script {
 struct Line {
     rule: Rule,
     headers: Vec<(HeaderName, HeaderValue)>,
+    model: Option<WildMatch>,
+    path: Option<WildMatch>,
     seen: AtomicU64,
     used: AtomicU64,
 }
@@ -125,7 +128,9 @@ impl Line {
                 )),
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { rule, headers, seen: AtomicU64::new(0), used: AtomicU64::new(0) })
+        let glob = |glob: &Option<String>| glob.as_deref().map(WildMatch::new);
+        let (model, path) = (glob(&rule.when.model), glob(&rule.when.path));
+        Ok(Self { rule, headers, model, path, seen: AtomicU64::new(0), used: AtomicU64::new(0) })
     }
 
     fn refuses(&self) -> bool {
@@ -137,8 +142,8 @@ impl Line {
         (self.rule.reply.is_none() || facts.chat)
             && self.rule.fault.as_ref().is_none_or(|fault| fault.applies(facts.stream))
             && when.stream.is_none_or(|stream| stream == facts.stream)
-            && when.model.as_deref().is_none_or(|pattern| glob(pattern, facts.model))
-            && when.path.as_deref().is_none_or(|pattern| glob(pattern, facts.path))
+            && self.model.as_ref().is_none_or(|glob| glob.matches(facts.model))
+            && self.path.as_ref().is_none_or(|glob| glob.matches(facts.path))
             && when.text.as_deref().is_none_or(|text| facts.text.contains(text))
             && self.headers.iter().all(|(name, value)| facts.headers.get(name) == Some(value))
     }
@@ -226,38 +231,3 @@ fn check_reply(reply: &Reply, name: &str) -> Result<(), Error> {
     }
     Ok(())
 }
-
-/// Whether `text` is matched by `pattern`, in which `*` is any text and `?` any character.
-fn glob(pattern: &str, text: &str) -> bool {
-    if !pattern.contains(['*', '?']) {
-        return pattern == text;
-    }
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    // The last star, and how much of the text it stands for so far.
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(&c) if c == '?' || c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((at, upto)) => {
-                    star = Some((at, upto + 1));
-                    p = at + 1;
-                    t = upto + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&c| c == '*')
-}
-
-#[cfg(test)]
-mod tests;
