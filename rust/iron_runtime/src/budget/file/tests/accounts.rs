@@ -1,0 +1,79 @@
+//! Where each dollar stands.
+
+use super::*;
+
+#[test]
+fn a_bill_beyond_a_lease_is_paid_from_what_is_left() {
+    let (_directory, mut process, now) = alone();
+    assert!(process.open(&daily(), Want { least: 1_000, most: 1_000 }, now));
+    process.begin(500, now, &daily());
+    process.end(0, Ending::Settled(300));
+    process.report(now);
+    let accounts = amounts(&mut process.file, now);
+    assert_eq!((accounts.settled, accounts.overage), (1_500, 0));
+    assert!(process.open(&daily(), Want { least: 8_000, most: 8_000 }, now));
+    process.begin(8_500, now, &daily());
+    process.end(0, Ending::Settled(200));
+    process.report(now);
+    let accounts = amounts(&mut process.file, now);
+    assert_eq!((accounts.settled, accounts.overage, accounts.available), (18_500, 8_500, 0));
+    assert!(accounts.agree());
+}
+
+#[test]
+fn money_of_a_window_settles_in_it() {
+    let (_directory, mut process, now) = alone();
+    assert!(process.open(&daily(), Want { least: 1_000, most: 1_000 }, now));
+    process.begin(300, now, &daily());
+    let tomorrow = now + DAY;
+    assert!(process.open(&daily(), Want { least: 10, most: 10 }, tomorrow));
+    process.end(0, Ending::Settled(100));
+    process.report(tomorrow);
+    let budgets = process.file.budgets(&calendar(tomorrow)).unwrap();
+    let [today, yesterday] = &budgets[0].periods[..] else { panic!("{budgets:?}") };
+    assert_eq!((today.amounts.settled, today.amounts.deposited), (0, LIMIT));
+    let expected = Amounts { deposited: LIMIT, settled: 300, expired: LIMIT - 300, ..Amounts::default() };
+    assert_eq!(yesterday.amounts, expected);
+    // The clock was wrong: what had expired is there again, and no more than that.
+    let standing = process.file.standing(&daily(), now).unwrap();
+    assert_eq!((standing.amounts.available, standing.amounts.expired), (LIMIT - 300, 0));
+    process.pool.drain();
+    process.report(now);
+    assert!(!process.open(&daily(), Want { least: LIMIT - 299, most: LIMIT }, now));
+    assert!(process.open(&daily(), Want { least: LIMIT - 300, most: LIMIT }, now));
+}
+
+#[test]
+fn the_file_refuses_accounts_that_do_not_agree() {
+    let (_directory, process, _) = alone();
+    for change in ["settled = settled + 1", "available = available - 1", "available = -1, open = 10001"] {
+        let sql = format!("UPDATE period SET {change}");
+        assert!(process.file.connection.execute(&sql, []).is_err(), "{change}");
+    }
+}
+
+#[test]
+fn verify_names_what_is_wrong() {
+    let (_directory, mut process, now) = alone();
+    assert!(process.open(&daily(), Want { least: 1_000, most: 1_000 }, now));
+    process.file.connection.execute("UPDATE period SET settled = 500, open = 500", []).unwrap();
+    let found = process.file.verify().unwrap();
+    assert_eq!(
+        found,
+        ["budget \"research\" (daily), window 1: 500 nano-dollars are open, and its leases hold 1000"]
+    );
+}
+
+#[test]
+fn a_process_that_waits_is_heard_by_those_who_hold() {
+    let (directory, mut holder, now) = alone();
+    let mut other = Process::new(&directory);
+    assert!(holder.open(&daily(), Want { least: LIMIT, most: LIMIT }, now));
+    assert!(!holder.file.standing(&daily(), now).unwrap().claimed);
+    assert!(!other.open(&daily(), Want { least: 10, most: 10 }, now));
+    assert!(holder.file.standing(&daily(), now).unwrap().claimed);
+    assert!(!holder.file.standing(&daily(), now + 3).unwrap().claimed, "for a while");
+    holder.pool.drain();
+    holder.report(now);
+    assert!(other.open(&daily(), Want { least: 10, most: 10 }, now));
+}
