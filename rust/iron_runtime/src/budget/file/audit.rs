@@ -4,7 +4,7 @@ use iron_protocol::{LeaseId, RequestId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::LedgerFile;
-use super::grant::LeaseRow;
+use super::lease::LeaseRow;
 use super::period::{Amounts, Period};
 use crate::budget::fault::LedgerFault;
 use crate::budget::journal::{self, Replay};
@@ -79,9 +79,7 @@ impl LedgerFile {
     pub fn budgets(&mut self, calendar: &Calendar) -> Result<Vec<BudgetState>, LedgerFault> {
         let now = calendar.seconds();
         // One transaction, so that the accounts and the leases are those of one instant.
-        let path = self.path.clone();
-        let wrong = |error| LedgerFault::sqlite(&path, error);
-        let mut budgets = self.transact(|transaction| read_budgets(transaction, now).map_err(wrong))?;
+        let mut budgets = self.transact(|transaction| Ok(read_budgets(transaction, now)?))?;
         for lease in
             budgets.iter_mut().flat_map(|budget| &mut budget.periods).flat_map(|period| &mut period.leases)
         {
@@ -102,12 +100,10 @@ impl LedgerFile {
     /// [`LedgerFault`] if the file cannot be read at all.
     pub fn verify(&mut self) -> Result<Vec<String>, LedgerFault> {
         self.check_place()?;
-        let path = self.path.clone();
-        let wrong = |error| LedgerFault::sqlite(&path, error);
         let (mut found, leases) = self.transact(|transaction| {
-            let mut found = damage(transaction).map_err(wrong)?;
-            found.extend(disagreements(transaction).map_err(wrong)?);
-            Ok((found, all_leases(transaction).map_err(wrong)?))
+            let mut found = damage(transaction)?;
+            found.extend(disagreements(transaction)?);
+            Ok((found, all_leases(transaction)?))
         })?;
         for lease in &leases {
             if let Some(problem) = self.check_journal(lease)? {
@@ -147,9 +143,8 @@ impl LedgerFile {
     /// # Errors
     /// [`LedgerFault`]; then nothing has changed.
     pub fn resolve(&mut self, doubt: i64, calendar: &Calendar) -> Result<Option<i64>, LedgerFault> {
-        let (path, now) = (self.path.clone(), calendar.seconds());
-        let wrong = |error| LedgerFault::sqlite(&path, error);
-        self.transact(|transaction| resolve(transaction, doubt, now).map_err(wrong))
+        let now = calendar.seconds();
+        self.transact(|transaction| Ok(resolve(transaction, doubt, now)?))
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod audit;
 mod grant;
+mod lease;
 mod period;
 mod place;
 mod recover;
@@ -111,14 +112,36 @@ impl LedgerFile {
     /// Do `work` in one transaction, or none of it.
     fn transact<T>(
         &mut self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerFault>,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Undone>,
     ) -> Result<T, LedgerFault> {
-        let wrong = |error| LedgerFault::sqlite(&self.path, error);
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
-        let done = work(&transaction)?;
-        transaction.commit().map_err(wrong)?;
-        Ok(done)
+        let attempt = || {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        attempt().map_err(|undone| match undone {
+            Undone::Sqlite(error) => LedgerFault::sqlite(&self.path, error),
+            Undone::Fault(fault) => fault,
+        })
+    }
+}
+
+/// Why a transaction was given up.
+enum Undone {
+    Sqlite(rusqlite::Error),
+    Fault(LedgerFault),
+}
+
+impl From<rusqlite::Error> for Undone {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<LedgerFault> for Undone {
+    fn from(fault: LedgerFault) -> Self {
+        Self::Fault(fault)
     }
 }
 

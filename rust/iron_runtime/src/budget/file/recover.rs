@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use iron_protocol::LeaseId;
 use rusqlite::{Connection, params};
 
-use super::LedgerFile;
-use super::grant::LeaseRow;
+use super::lease::LeaseRow;
 use super::period::Period;
+use super::{LedgerFile, Undone};
 use crate::budget::fault::LedgerFault;
 use crate::budget::journal::{self, Replay};
 use crate::budget::lease::Doubt;
@@ -92,10 +92,9 @@ impl Dead {
         connection: &Connection,
         period: Option<i64>,
         now: i64,
-    ) -> Result<Vec<Left>, LedgerFault> {
-        let wrong = |error| LedgerFault::sqlite(&self.ledger, error);
+    ) -> Result<Vec<Left>, Undone> {
         let mut left = Vec::new();
-        for (row, boot) in leases(connection, period).map_err(wrong)? {
+        for (row, boot) in leases(connection, period)? {
             let path = self.journal_path(row.id);
             let found = journal::read_left(&path, row.id).map_err(|error| {
                 LedgerFault::io(&self.ledger, "reading a journal of a dead process", error)
@@ -107,7 +106,7 @@ impl Dead {
             };
             // Across a boot the end of a journal may be missing: what it does not say is not known.
             let same_boot = boot.is_some() && boot == self.boot;
-            let found = settle(connection, &row, replay, same_boot, now).map_err(wrong)?;
+            let found = settle(connection, &row, replay, same_boot, now)?;
             left.push(Left { path, _locked: locked, found });
         }
         Ok(left)
@@ -119,13 +118,9 @@ impl Dead {
 
     /// Remove journals of leases that are not known: those of processes that died before a grant was written, or
     /// after a lease was closed.
-    fn remove_strays(&self, connection: &Connection) -> Result<(), LedgerFault> {
-        let wrong = |error| LedgerFault::sqlite(&self.ledger, error);
-        let known: Vec<PathBuf> = leases(connection, None)
-            .map_err(wrong)?
-            .iter()
-            .map(|(row, _)| self.journal_path(row.id))
-            .collect();
+    fn remove_strays(&self, connection: &Connection) -> Result<(), Undone> {
+        let known: Vec<PathBuf> =
+            leases(connection, None)?.iter().map(|(row, _)| self.journal_path(row.id)).collect();
         let listed = std::fs::read_dir(&self.journals)
             .map_err(|error| LedgerFault::io(&self.ledger, "listing its journals", error))?;
         for path in listed.filter_map(|entry| Some(entry.ok()?.path())) {
