@@ -13,9 +13,6 @@ use crate::budget::lease::Report;
 use crate::budget::tranche::{Terms, Want, tranche};
 use crate::budget::window::Span;
 
-/// For how long a process is believed to wait that has said so.
-const CLAIM_SECONDS: i64 = 2;
-
 /// What came of asking for a lease, and the accounts after it.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -70,11 +67,22 @@ impl LedgerFile {
 
     /// How the window that holds `now` stands.
     pub(crate) fn standing(&mut self, key: &BudgetKey, now: i64) -> Result<Standing, LedgerFault> {
-        let look = || {
-            let period = Period::current(&self.connection, key, now)?.at(now);
-            Ok(standing(&period, &Shared::of(&self.connection, period.id, self.holder)?, now))
+        let holder = self.holder;
+        let look = |connection: &Connection, period: Period| {
+            Ok(standing(&period.at(now), &Shared::of(connection, period.id, holder)?, now))
         };
-        look().map_err(|error| self.fault(error))
+        let seen = || {
+            // Without the write lock, which others may need; the reads are of one instant all the same.
+            let reading = self.connection.unchecked_transaction()?;
+            let period = Period::begun(&reading, key, now)?;
+            period.map(|period| look(&reading, period)).transpose()
+        };
+        match seen().map_err(|error| self.fault(error))? {
+            Some(standing) => Ok(standing),
+            None => {
+                self.transact(|transaction| Ok(look(transaction, Period::current(transaction, key, now)?)?))
+            }
+        }
     }
 
     /// Take a lease of what `want` asks for, within the window that holds `now`. If there is too little, what dead
@@ -112,9 +120,8 @@ impl LedgerFile {
                 let journal = Journal::create(&journal_path, lease)
                     .map_err(|error| LedgerFault::io(&path, "beginning a journal", error))?;
                 outcome = Outcome::Granted { amount, journal };
-            } else if want.least > 0 && shared.open > 0 && period.claimed_until <= now {
-                // Said again only when it is forgotten: every process that waits would write each time.
-                period.claimed_until = now + CLAIM_SECONDS;
+            } else if want.least > 0 && shared.open > 0 {
+                period.claim(now);
             }
             period.save(transaction, now)?;
             Ok(Opened { span: period.span, amounts: period.amounts, elsewhere: shared.open, outcome })
@@ -135,7 +142,7 @@ impl LedgerFile {
 }
 
 fn standing(period: &Period, shared: &Shared, now: i64) -> Standing {
-    Standing { amounts: period.amounts, elsewhere: shared.open, claimed: period.claimed_until > now }
+    Standing { amounts: period.amounts, elsewhere: shared.open, claimed: period.is_claimed(now) }
 }
 
 /// What other processes hold of a window.

@@ -1,9 +1,12 @@
 //! The accounts of one window of one budget.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, Transaction, params};
 
 use super::BudgetKey;
 use crate::budget::window::Span;
+
+/// For how long a process is believed to wait that has said so.
+const CLAIM_SECONDS: i64 = 2;
 
 /// The accounts of a window, in nano-dollars.
 ///
@@ -77,7 +80,7 @@ pub(super) struct Period {
     pub(super) span: Span,
     pub(super) amounts: Amounts,
     /// Until then a process waits for money that others hold.
-    pub(super) claimed_until: i64,
+    claimed_until: i64,
     limit: i64,
 }
 
@@ -117,20 +120,25 @@ impl Period {
         connection.prepare_cached(&sql)?.query_map([budget], Self::read)?.collect()
     }
 
-    /// The period that holds `now`, begun if it is not there.
-    pub(super) fn current(connection: &Connection, key: &BudgetKey, now: i64) -> Result<Self> {
+    /// The period that holds `now`, if it has begun.
+    pub(super) fn begun(connection: &Connection, key: &BudgetKey, now: i64) -> Result<Option<Self>> {
+        let span = key.window.around(now);
+        let sql = format!("SELECT {COLUMNS} WHERE budget.name = ?1 AND budget.every = ?2 AND starts = ?3");
+        connection
+            .prepare_cached(&sql)?
+            .query_row(params![key.name, key.window.as_str(), span.starts], Self::read)
+            .optional()
+    }
+
+    /// The period that holds `now`, begun if it is not there. Within a transaction: two processes would begin it twice.
+    pub(super) fn current(connection: &Transaction<'_>, key: &BudgetKey, now: i64) -> Result<Self> {
+        if let Some(period) = Self::begun(connection, key, now)? {
+            return Ok(period);
+        }
         let span = key.window.around(now);
         let (budget, limit): (i64, i64) = connection
             .prepare_cached("SELECT id, maximum FROM budget WHERE name = ?1 AND every = ?2")?
             .query_row(params![key.name, key.window.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let sql = format!("SELECT {COLUMNS} WHERE budget.id = ?1 AND starts = ?2");
-        let found = connection
-            .prepare_cached(&sql)?
-            .query_row(params![budget, span.starts], Self::read)
-            .optional()?;
-        if let Some(period) = found {
-            return Ok(period);
-        }
         Self::close_others(connection, budget, now)?;
         connection.execute(
             "INSERT INTO period (budget, starts, ends, deposited, overage, available, open, settled, in_doubt, loss,
@@ -148,6 +156,20 @@ impl Period {
             }
         }
         Ok(())
+    }
+
+    /// Whether a process waits at `now` for money that others hold.
+    pub(super) fn is_claimed(&self, now: i64) -> bool {
+        // One that was made by a clock which has been set back since is none.
+        (1..=CLAIM_SECONDS).contains(&self.claimed_until.saturating_sub(now))
+    }
+
+    /// Say that a process waits for it.
+    pub(super) fn claim(&mut self, now: i64) {
+        // Said again only when it is forgotten: every process that waits would write each time.
+        if !self.is_claimed(now) {
+            self.claimed_until = now + CLAIM_SECONDS;
+        }
     }
 
     /// The accounts as they are at `now`, also if nobody has written them since.

@@ -77,3 +77,58 @@ fn a_process_that_waits_is_heard_by_those_who_hold() {
     holder.report(now);
     assert!(other.open(&daily(), Want { least: 10, most: 10 }, now));
 }
+
+#[test]
+fn a_claim_from_a_time_that_has_not_come_is_not_believed() {
+    let (directory, mut holder, tomorrow) = alone();
+    let lifetime = BudgetKey { name: "all".into(), window: Window::Lifetime };
+    holder.file.declare(&lifetime, LIMIT, tomorrow).unwrap();
+    let mut other = Process::new(&directory);
+    assert!(holder.open(&lifetime, Want { least: LIMIT, most: LIMIT }, tomorrow));
+    assert!(!other.open(&lifetime, Want { least: 10, most: 10 }, tomorrow));
+    // The clock was wrong, and is set right.
+    let now = tomorrow - DAY;
+    assert!(!holder.file.standing(&lifetime, now).unwrap().claimed);
+    assert!(!other.open(&lifetime, Want { least: 10, most: 10 }, now));
+    assert!(holder.file.standing(&lifetime, now).unwrap().claimed, "said again");
+}
+
+#[test]
+fn processes_that_look_at_midnight_begin_one_window() {
+    let (directory, process, now) = alone();
+    drop(process);
+    let all = std::sync::Barrier::new(8);
+    let look = || {
+        let mut file = ledger(&directory);
+        let days = 1..10;
+        days.map(|day| {
+            all.wait();
+            file.standing(&daily(), now + day * DAY).map(|standing| standing.amounts.available)
+        })
+        .collect::<Vec<_>>()
+    };
+    std::thread::scope(|scope| {
+        let looking: Vec<_> = (0..8).map(|_| scope.spawn(look)).collect();
+        for available in looking.into_iter().flat_map(|thread| thread.join().unwrap()) {
+            assert_eq!(available.unwrap(), LIMIT);
+        }
+    });
+}
+
+#[test]
+fn a_report_that_is_made_again_changes_nothing() {
+    let (_directory, mut process, now) = alone();
+    assert!(process.open(&daily(), Want { least: 1_000, most: 1_000 }, now));
+    process.begin(300, now, &daily());
+    process.begin(200, now, &daily());
+    process.end(0, Ending::Settled(50));
+    process.end(0, Ending::InDoubt);
+    process.pool.drain();
+    let reports = process.pool.reports(true);
+    for _ in 0..2 {
+        process.file.report(&reports, now).unwrap();
+        let accounts = amounts(&mut process.file, now);
+        assert_eq!((accounts.settled, accounts.in_doubt, accounts.open), (150, 200, 0));
+        assert_eq!(accounts.available, LIMIT - 350);
+    }
+}
