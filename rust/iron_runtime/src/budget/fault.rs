@@ -7,6 +7,10 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
+const BUSY: &str = "is locked by another program for longer than 5 s: end it, or try again";
+
+const DAMAGED: &str = "is damaged or no ledger: restore it from a backup, or move it away to begin anew";
+
 /// A ledger file that cannot be read or written. Nothing was sent.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the ledger {} {what}", path.display())]
@@ -25,11 +29,26 @@ impl LedgerFault {
         Self { path: path.into(), what: what.into(), retryable: false, source: None }
     }
 
+    /// It holds no accounts that could be read.
+    pub(super) fn damaged(path: &Path) -> Self {
+        Self::new(path, DAMAGED)
+    }
+
+    /// Another process has it.
+    pub(super) fn busy(path: &Path) -> Self {
+        Self { retryable: true, ..Self::new(path, BUSY) }
+    }
+
     /// What the operating system would not do.
     pub(super) fn io(path: &Path, doing: &str, error: io::Error) -> Self {
         let what = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 format!("cannot be used, because the disk is full ({doing}): make room")
+            }
+            io::ErrorKind::FileTooLarge => {
+                format!(
+                    "cannot be used, because a file of this process may not grow further ({doing}): raise `ulimit -f`"
+                )
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 format!("cannot be used ({doing}): this user may not write there")
@@ -44,17 +63,13 @@ impl LedgerFault {
     pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
         let code = error.sqlite_error_code();
         let what = match code {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                "is locked by another program for longer than 5 s: end it, or try again"
-            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => BUSY,
             Some(ErrorCode::DiskFull) => "cannot be written, because the disk is full: make room",
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 "cannot be written: give this user the right to, or name another file in budget.ledger"
             }
             Some(ErrorCode::CannotOpen) => "cannot be opened: is its directory there and writable?",
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                "is damaged or no ledger: restore it from a backup, or move it away to begin anew"
-            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => DAMAGED,
             Some(ErrorCode::ConstraintViolation) => {
                 "refuses a change that would break its accounts: `iron budget verify` says more; please report it"
             }

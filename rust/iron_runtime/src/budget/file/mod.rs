@@ -76,14 +76,14 @@ impl LedgerFile {
     }
 
     fn connect(path: &Path, journals: PathBuf) -> Result<Self, LedgerFault> {
+        // One process at a time: for the change to a write-ahead log SQLite does not wait, it fails.
+        let alone = place::lock(path, &journals)?;
         let identity = place::Identity::of(path)?;
+        place::refuse_emptied(path, &journals)?;
         let wrong = |error| LedgerFault::sqlite(path, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(wrong)?;
         connection.busy_timeout(BUSY).map_err(wrong)?;
-        // One process at a time: for the change to a write-ahead log SQLite does not wait, it fails.
-        let alone = place::lock(&journals)
-            .map_err(|error| LedgerFault::io(path, "locking the directory of its journals", error))?;
         schema::prepare(&mut connection, path)?;
         drop(alone);
         let boot = place::boot();

@@ -1,10 +1,17 @@
 //! Where a ledger file is: its directory, its mode, its filesystem, and whether it is still there.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::BUSY;
 use crate::budget::fault::LedgerFault;
+
+/// How often a directory is looked at that another process holds.
+const LOOK: Duration = Duration::from_millis(10);
+/// The smallest page of SQLite's, and so the smallest file.
+const SMALLEST_BYTES: u64 = 512;
 
 /// Make the file and the directory of its journals, for this user alone: the latter.
 pub(super) fn prepare(path: &Path) -> Result<PathBuf, LedgerFault> {
@@ -22,19 +29,51 @@ pub(super) fn prepare(path: &Path) -> Result<PathBuf, LedgerFault> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(LedgerFault::io(path, "opening it for writing", error)),
     }
-    let mut journals = path.as_os_str().to_owned();
-    journals.push("-journals");
-    let journals = PathBuf::from(journals);
+    let journals = beside(path, "-journals");
     make_directory(&journals)
         .map_err(|error| LedgerFault::io(path, "making the directory of its journals", error))?;
     Ok(journals)
 }
 
-/// Hold a directory until the file that is returned is dropped.
-pub(super) fn lock(directory: &Path) -> io::Result<File> {
-    let held = File::open(directory)?;
-    held.lock()?;
-    Ok(held)
+/// Hold the directory of a ledger's journals until the file that is returned is dropped. Others hold it for moments;
+/// one that is stopped in such a moment is not waited for without end.
+pub(super) fn lock(path: &Path, directory: &Path) -> Result<File, LedgerFault> {
+    let wrong = |error| LedgerFault::io(path, "locking the directory of its journals", error);
+    let held = File::open(directory).map_err(wrong)?;
+    for _ in 0..BUSY.as_millis() / LOOK.as_millis() {
+        match held.try_lock() {
+            Ok(()) => return Ok(held),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
+            Err(TryLockError::Error(error)) => return Err(wrong(error)),
+        }
+    }
+    Err(LedgerFault::busy(path))
+}
+
+/// Refuse what SQLite would take for a new file, and forget all that was spent: one that is too short to be any, and one
+/// without a byte beside a log or journals that have some.
+pub(super) fn refuse_emptied(path: &Path, journals: &Path) -> Result<(), LedgerFault> {
+    let wrong = |error| LedgerFault::io(path, "looking at it", error);
+    let bytes = path.metadata().map_err(wrong)?.len();
+    if (1..SMALLEST_BYTES).contains(&bytes) {
+        return Err(LedgerFault::damaged(path));
+    }
+    let log = beside(path, "-wal").metadata().map_or(0, |found| found.len());
+    if bytes == 0 && (log > 0 || std::fs::read_dir(journals).map_err(wrong)?.next().is_some()) {
+        return Err(LedgerFault::new(
+            path,
+            "is empty, and what belongs to it is not: restore it from a backup, or delete its -wal, -shm and \
+             -journals too to begin anew",
+        ));
+    }
+    Ok(())
+}
+
+/// What belongs to the ledger, beside it.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {

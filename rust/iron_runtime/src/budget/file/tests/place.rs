@@ -52,3 +52,46 @@ fn nobody_else_may_read_it() {
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     assert_eq!(mode(&directory.path().join("new/state/ledger.db-wal")), 0o600);
 }
+
+/// A ledger in use, with money spent, as it is on the disk at that moment.
+fn in_use() -> (TempDir, Process, std::path::PathBuf, i64) {
+    let (directory, mut process, now) = alone();
+    assert!(process.open(&daily(), Want { least: 9_000, most: 9_000 }, now));
+    process.begin(9_000, now, &daily());
+    process.end(0, Ending::Settled(100));
+    process.report(now);
+    let path = directory.path().join("ledger.db");
+    (directory, process, path, now)
+}
+
+fn truncate(path: &Path, bytes: u64) {
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(bytes).unwrap();
+}
+
+#[test]
+fn a_ledger_that_has_been_emptied_is_not_begun_anew() {
+    let (_directory, process, path, _) = in_use();
+    assert!(path.metadata().unwrap().len() > 0);
+    truncate(&path, 0);
+    let refused = LedgerFile::open(&path).unwrap_err().to_string();
+    assert!(
+        refused.contains("is empty, and what belongs to it is not: restore it from a backup"),
+        "{refused}"
+    );
+    drop(process);
+}
+
+#[test]
+fn a_ledger_that_has_been_cut_short_is_refused() {
+    let (_directory, process, path, now) = in_use();
+    // The last to close it leaves all of it in the one file.
+    drop(process);
+    assert!(!path.with_extension("db-wal").exists());
+    let whole = path.metadata().unwrap().len();
+    for bytes in [whole - 4_096, whole / 2, 4_096, 100, 1] {
+        truncate(&path, bytes);
+        let opened = LedgerFile::open(&path).and_then(|mut file| file.declare(&daily(), LIMIT, now));
+        let refused = opened.expect_err(&bytes.to_string()).to_string();
+        assert!(refused.contains("is damaged or no ledger: restore it"), "{bytes}: {refused}");
+    }
+}
