@@ -27,6 +27,8 @@ from iron_sdk._errors import (
     UpstreamTimeoutError,
 )
 from iron_sdk._iron import Chunk, __version__
+from iron_sdk._policy import Policy, policy
+from iron_sdk._run import Run, run
 from iron_sdk._stream import ChatStream
 from iron_sdk._sync import SyncChatStream, SyncClient
 from iron_sdk._types import Choice, Estimate, Finding, Reply, Timing, ToolCall, ToolCallDelta, Usage
@@ -81,11 +83,13 @@ __all__ = [
     "IronError",
     "LedgerError",
     "NoUpstreamError",
+    "Policy",
     "PolicyDeniedError",
     "PolicyError",
     "Quantiles",
     "RateLimitError",
     "Reply",
+    "Run",
     "Stats",
     "SyncChatStream",
     "SyncClient",
@@ -105,6 +109,8 @@ __all__ = [
     "embed",
     "estimate",
     "events",
+    "policy",
+    "run",
     "stats",
     "stream",
 ]

@@ -45,6 +45,8 @@ def configure(
     budget: Money | None = None,
     timeout: float | None = None,
     model: str | None = None,
+    agent: str | None = None,
+    tags: Sequence[str] | None = None,
     max_attempts: int | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
@@ -59,6 +61,8 @@ def configure(
         budget: The most that all calls may cost together, in US dollars.
         timeout: Seconds for a whole call.
         model: The model of calls that name none.
+        agent: The agent that calls are from, unless their run names another.
+        tags: What else calls are from, beside the tags of their run.
         max_attempts: Requests sent to one upstream for one call.
         base_url: Where the API of the provider `openai` begins.
         api_key: The key of the provider `openai`.
@@ -75,6 +79,8 @@ def configure(
         budget=budget,
         timeout=timeout,
         model=model,
+        agent=agent,
+        tags=tags,
         max_attempts=max_attempts,
         base_url=base_url,
         api_key=api_key,
@@ -103,7 +109,7 @@ async def chat(messages: str | Sequence[object], **options: Any) -> Reply[Any]:
             `content`, or message objects of other libraries.
         **options: `response_format` (a Pydantic model or dataclass, of which `reply.parsed` is then an
             instance; or a mapping as OpenAI shapes it), `model`, `timeout` (seconds), `max_cost` (US
-            dollars), `max_attempts`; and the fields of the request by OpenAI's names (`max_tokens`,
+            dollars), `max_attempts`, `policy`; and the fields of the request by OpenAI's names (`max_tokens`,
             `temperature`, `tools`, `n`, ...). A keyword that is not known passes through to the provider.
             None means the same as leaving it out.
 

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from iron_sdk import _iron
 from iron_sdk._html import bar, table
 from iron_sdk._override import override
+from iron_sdk._scope import Scoped
 
 if TYPE_CHECKING:
     import os
     from decimal import Decimal
-    from types import TracebackType
     from typing import Literal, TypeAlias
-
-    from typing_extensions import Self
 
     from iron_sdk._types import Money
 
     Window: TypeAlias = Literal["daily", "weekly", "monthly", "lifetime"]
 
-# Innermost first. Tasks inherit it as they inherit every context variable.
-_chain: ContextVar[tuple[_iron.Budget, ...]] = ContextVar("iron_sdk.budgets", default=())
 
-current_chain = _chain.get
-
-
-class Budget:
+class Budget(Scoped["_iron.Budget"]):
     """A limit on what calls cost together, exact to the nano-dollar.
 
     Entered with `with` or `async with`, it holds every call made inside, those of child tasks included.
@@ -51,7 +43,9 @@ class Budget:
         ledger: str | os.PathLike[str] | None = None,
     ) -> None:
         # A native budget is one that a client has already.
-        self._native = usd if isinstance(usd, _iron.Budget) else _iron.Budget(name, usd, window, ledger)
+        self._native: _iron.Budget = (
+            usd if isinstance(usd, _iron.Budget) else _iron.Budget(name, usd, window, ledger)
+        )
 
     @property
     def name(self) -> str:
@@ -89,27 +83,6 @@ class Budget:
             LedgerError: The budget is kept in a ledger file that cannot be used.
         """
         self._native.set_limit(usd)
-
-    def __enter__(self) -> Self:
-        _chain.set((self._native, *_chain.get()))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        chain = list(_chain.get())
-        # Entered in this context or in one that it was copied from; innermost first, so the right one goes.
-        if self._native in chain:
-            chain.remove(self._native)
-            _chain.set(tuple(chain))
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
 
     def _repr_html_(self) -> str:
         return draw(self._native)

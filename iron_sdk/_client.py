@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from iron_sdk._budget import Budget, current_chain, draw
+from iron_sdk._budget import Budget, draw
 from iron_sdk._config import open_client
 from iron_sdk._embeddings import Embeddings
 from iron_sdk._logging import note_level
 from iron_sdk._loop import current_port
 from iron_sdk._override import override
 from iron_sdk._schema import response_format as lower_format
+from iron_sdk._scope import current_scope
 from iron_sdk._stream import ChatStream
 from iron_sdk._types import Estimate, Reply
 
@@ -43,6 +44,8 @@ class ClientBase:
         budget: Money | None = None,
         timeout: float | None = None,
         model: str | None = None,
+        agent: str | None = None,
+        tags: Sequence[str] | None = None,
         max_attempts: int | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
@@ -53,6 +56,8 @@ class ClientBase:
             budget=budget,
             timeout=timeout,
             model=model,
+            agent=agent,
+            tags=tags,
             max_attempts=max_attempts,
             base_url=base_url,
             api_key=api_key,
@@ -145,6 +150,8 @@ class Client(ClientBase):
         budget: The most that all calls of the client may cost together, in US dollars. Default: no limit.
         timeout: Seconds for a whole call, waiting and retries included. Default: 600.
         model: The model of calls that name none: `provider/model`, or an alias from the configuration.
+        agent: The agent that calls are from, unless their run names another. Default: none.
+        tags: What else calls are from, beside the tags of their run. Default: none.
         max_attempts: Requests sent to one upstream for one call, the first included. Default: 3.
         base_url: Where the API of the provider `openai` begins. Default: OpenAI's.
         api_key: The key of the provider `openai`. Default: `OPENAI_API_KEY`.
@@ -183,9 +190,10 @@ class Client(ClientBase):
                 `content`, or message objects of other libraries.
             response_format: A Pydantic model or dataclass, of which `reply.parsed` is then an instance; or a
                 mapping as OpenAI shapes it.
-            **options: `model`, `timeout` (seconds), `max_cost` (US dollars), `max_attempts`; and the fields
-                of the request by OpenAI's names (`max_tokens`, `temperature`, `tools`, `n`, ...). A keyword
-                that is not known passes through to the provider. None means the same as leaving it out.
+            **options: `model`, `timeout` (seconds), `max_cost` (US dollars), `max_attempts`, `policy`; and
+                the fields of the request by OpenAI's names (`max_tokens`, `temperature`, `tools`, `n`, ...).
+                A keyword that is not known passes through to the provider. None means the same as leaving
+                it out.
 
         Returns:
             The settled reply.
@@ -205,7 +213,7 @@ class Client(ClientBase):
         port = current_port()
         future = port.loop.create_future()
         note_level()
-        slot = self._native.chat(port, future, messages, options, current_chain())
+        slot = self._native.chat(port, future, messages, options, current_scope())
         try:
             return Reply(await future, parse)
         except BaseException:
@@ -248,7 +256,7 @@ class Client(ClientBase):
         """
         parse = take_format(response_format, options)
         note_level()
-        return ChatStream(self._native.stream(messages, options, current_chain()), parse)
+        return ChatStream(self._native.stream(messages, options, current_scope()), parse)
 
     async def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
         """Ask for embeddings.
@@ -272,7 +280,7 @@ class Client(ClientBase):
         port = current_port()
         future = port.loop.create_future()
         note_level()
-        slot = self._native.embed(port, future, input, options, current_chain())
+        slot = self._native.embed(port, future, input, options, current_scope())
         try:
             return Embeddings(await future)
         except BaseException:

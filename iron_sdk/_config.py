@@ -10,6 +10,8 @@ from iron_sdk import _iron
 from iron_sdk._errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from iron_sdk._types import Money
 
 _MAX_SECONDS = 366 * 86_400
@@ -18,6 +20,8 @@ _KEYS = {
     "budget": ("budget", "limit_usd"),
     "timeout": ("timeouts", "total_ms"),
     "model": ("default_model",),
+    "agent": ("agent",),
+    "tags": ("tags",),
     "max_attempts": ("retry", "max_attempts"),
     "base_url": ("providers", "openai", "base_url"),
     "api_key": ("providers", "openai", "api_key"),
@@ -31,6 +35,8 @@ def open_client(  # one line an option
     budget: Money | None,
     timeout: float | None,
     model: str | None,
+    agent: str | None,
+    tags: Sequence[str] | None,
     max_attempts: int | None,
     base_url: str | None,
     api_key: str | None,
@@ -56,6 +62,8 @@ def open_client(  # one line an option
         "budget": _amount(budget),
         "timeout": _milliseconds(timeout),
         "model": model,
+        "agent": agent,
+        "tags": tags,
         "max_attempts": max_attempts,
         "base_url": base_url,
         "api_key": api_key,

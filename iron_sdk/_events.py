@@ -36,6 +36,10 @@ class CallStarted(Event):
     """`chat`, `stream` or `embed`."""
     model: str
     """The model or alias as it was given; empty for the default one."""
+    agent: str | None
+    """The agent that it is from, if one was named."""
+    tags: tuple[str, ...]
+    """What else it is from."""
     budgets: tuple[str, ...]
     """Names of the budgets that hold it, innermost first."""
 

@@ -12,8 +12,10 @@ __all__ = [
     "Chunk",
     "Client",
     "EventReader",
+    "Policy",
     "Port",
     "Reply",
+    "Run",
     "Simulator",
     "Stream",
     "__version__",
@@ -90,6 +92,15 @@ class Budget:
     def set_limit(self, limit: object) -> None: ...
 
 @final
+class Policy:
+    def __new__(cls, settings: dict[str, Any]) -> Policy: ...
+
+@final
+class Run:
+    def __new__(cls, agent: str | None, tags: list[str], outer: Run | None) -> Run: ...
+    def who(self) -> tuple[str | None, list[str]]: ...
+
+@final
 class Client:
     def __new__(
         cls,
@@ -105,22 +116,24 @@ class Client:
         future: Future[Reply],
         messages: object,
         options: Mapping[str, Any],
-        budgets: tuple[Budget, ...],
+        scope: tuple[Budget | Policy | Run, ...],
     ) -> int: ...
     def chat_blocking(
-        self, messages: object, options: Mapping[str, Any], budgets: tuple[Budget, ...]
+        self, messages: object, options: Mapping[str, Any], scope: tuple[Budget | Policy | Run, ...]
     ) -> Reply: ...
-    def stream(self, messages: object, options: Mapping[str, Any], budgets: tuple[Budget, ...]) -> Stream: ...
+    def stream(
+        self, messages: object, options: Mapping[str, Any], scope: tuple[Budget | Policy | Run, ...]
+    ) -> Stream: ...
     def embed(
         self,
         port: Port,
         future: Future[Reply],
         texts: object,
         options: Mapping[str, Any],
-        budgets: tuple[Budget, ...],
+        scope: tuple[Budget | Policy | Run, ...],
     ) -> int: ...
     def embed_blocking(
-        self, texts: object, options: Mapping[str, Any], budgets: tuple[Budget, ...]
+        self, texts: object, options: Mapping[str, Any], scope: tuple[Budget | Policy | Run, ...]
     ) -> Reply: ...
     def estimate(
         self, messages: object, options: Mapping[str, Any]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from iron_sdk._policy import Policy
     from iron_sdk._types import Money
 
 
@@ -19,6 +20,8 @@ class CallOptions(TypedDict, total=False):
     """Seconds for the whole call, waiting and retries included. Default: the configuration's, 600."""
     max_cost: Money | None
     """The most that the call may cost, in US dollars, all attempts together. Default: no cap of its own."""
+    policy: Policy | None
+    """Rules that hold this call, beside those of its blocks and its client. Default: none of its own."""
     max_attempts: int | None
     """Requests sent to one upstream, the first included. Default: the configuration's, 3."""
     extra_body: Mapping[str, Any] | None
@@ -68,6 +71,8 @@ class ClientOptions(TypedDict, total=False):
     budget: Money | None
     timeout: float | None
     model: str | None
+    agent: str | None
+    tags: Sequence[str] | None
     max_attempts: int | None
     base_url: str | None
     api_key: str | None

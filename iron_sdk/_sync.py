@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
-from iron_sdk._budget import current_chain
 from iron_sdk._client import ClientBase, take_format
 from iron_sdk._embeddings import Embeddings
 from iron_sdk._logging import note_level
+from iron_sdk._scope import current_scope
 from iron_sdk._stream import StreamBase
 from iron_sdk._types import Reply
 
@@ -69,7 +69,7 @@ class SyncClient(ClientBase):
         """
         parse = take_format(response_format, options)
         note_level()
-        return Reply(self._native.chat_blocking(messages, options, current_chain()), parse)
+        return Reply(self._native.chat_blocking(messages, options, current_scope()), parse)
 
     @overload
     def stream(
@@ -105,7 +105,7 @@ class SyncClient(ClientBase):
         """
         parse = take_format(response_format, options)
         note_level()
-        return SyncChatStream(self._native.stream(messages, options, current_chain()), parse)
+        return SyncChatStream(self._native.stream(messages, options, current_scope()), parse)
 
     def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
         """Ask for embeddings and wait for them.
@@ -124,7 +124,7 @@ class SyncClient(ClientBase):
             >>> client.embed("a", model="openai/text-embedding-3-small")[0]
         """
         note_level()
-        return Embeddings(self._native.embed_blocking(input, options, current_chain()))
+        return Embeddings(self._native.embed_blocking(input, options, current_scope()))
 
     def close(self) -> None:
         """Refuse new calls, and wait until those in flight in other threads have ended."""

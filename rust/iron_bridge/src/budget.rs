@@ -30,9 +30,8 @@ impl Budget {
     }
 
     /// The core's budget of a Python one, which holds a call that the client has let begin.
-    pub(crate) fn of(value: &Bound<'_, PyAny>) -> PyResult<budget::Budget> {
-        let budget = value.cast::<Self>()?.get().0.get_in_call();
-        budget.cloned().ok_or_else(|| crate::error::forked(value.py()))
+    pub(crate) fn of(value: &Bound<'_, Self>) -> PyResult<budget::Budget> {
+        value.get().0.get_in_call().cloned().ok_or_else(|| crate::error::forked(value.py()))
     }
 }
 

@@ -51,10 +51,10 @@ impl Client {
         future: Bound<'_, PyAny>,
         messages: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
-        budgets: &Bound<'_, PyTuple>,
+        scope: &Bound<'_, PyTuple>,
     ) -> PyResult<u64> {
         let client = self.0.get(port.py())?.clone();
-        let (request, context) = chat(messages, options, budgets)?;
+        let (request, context) = chat(messages, options, scope)?;
         let id = context.request_id;
         delivery::to_future(port, future, id, async move { client.chat(request, context).await })
     }
@@ -65,10 +65,10 @@ impl Client {
         py: Python<'_>,
         messages: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
-        budgets: &Bound<'_, PyTuple>,
+        scope: &Bound<'_, PyTuple>,
     ) -> PyResult<Py<PyAny>> {
         let client = self.0.get(py)?.clone();
-        let (request, context) = chat(messages, options, budgets)?;
+        let (request, context) = chat(messages, options, scope)?;
         delivery::to_caller(py, context.request_id, async move { client.chat(request, context).await })
     }
 
@@ -78,10 +78,10 @@ impl Client {
         py: Python<'_>,
         messages: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
-        budgets: &Bound<'_, PyTuple>,
+        scope: &Bound<'_, PyTuple>,
     ) -> PyResult<Stream> {
         let client = self.0.get(py)?.clone();
-        let (request, context) = chat(messages, options, budgets)?;
+        let (request, context) = chat(messages, options, scope)?;
         Ok(Stream::new(client, request, context))
     }
 
@@ -92,10 +92,10 @@ impl Client {
         future: Bound<'_, PyAny>,
         texts: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
-        budgets: &Bound<'_, PyTuple>,
+        scope: &Bound<'_, PyTuple>,
     ) -> PyResult<u64> {
         let client = self.0.get(port.py())?.clone();
-        let (request, context) = embed(texts, options, budgets)?;
+        let (request, context) = embed(texts, options, scope)?;
         let id = context.request_id;
         delivery::to_future(port, future, id, async move { client.embed(request, context).await })
     }
@@ -106,10 +106,10 @@ impl Client {
         py: Python<'_>,
         texts: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
-        budgets: &Bound<'_, PyTuple>,
+        scope: &Bound<'_, PyTuple>,
     ) -> PyResult<Py<PyAny>> {
         let client = self.0.get(py)?.clone();
-        let (request, context) = embed(texts, options, budgets)?;
+        let (request, context) = embed(texts, options, scope)?;
         delivery::to_caller(py, context.request_id, async move { client.embed(request, context).await })
     }
 
@@ -173,12 +173,12 @@ fn json(settings: &Bound<'_, PyAny>) -> PyResult<String> {
 fn chat(
     messages: &Bound<'_, PyAny>,
     options: &Bound<'_, PyDict>,
-    budgets: &Bound<'_, PyTuple>,
+    scope: &Bound<'_, PyTuple>,
 ) -> PyResult<(ChatRequest, CallContext)> {
     let mut intake = Intake::new();
     let messages = request::messages(&mut intake, messages)?;
     let options = Options::read(&mut intake, options)?;
-    let context = options.context(budgets)?;
+    let context = options.context(scope)?;
     let Options { model, max_tokens, n, params, .. } = options;
     Ok((ChatRequest { model: model.unwrap_or_default(), messages, max_tokens, n, params }, context))
 }
@@ -186,7 +186,7 @@ fn chat(
 fn embed(
     texts: &Bound<'_, PyAny>,
     options: &Bound<'_, PyDict>,
-    budgets: &Bound<'_, PyTuple>,
+    scope: &Bound<'_, PyTuple>,
 ) -> PyResult<(EmbedRequest, CallContext)> {
     let mut intake = Intake::new();
     let input = request::input(&mut intake, texts)?;
@@ -196,7 +196,7 @@ fn embed(
             return Err(Fault::wrong("has no meaning for embeddings; leave it out").at(name).into());
         }
     }
-    let context = options.context(budgets)?;
+    let context = options.context(scope)?;
     let Options { model, params, .. } = options;
     Ok((EmbedRequest { model: model.unwrap_or_default(), input, params }, context))
 }

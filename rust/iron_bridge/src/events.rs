@@ -144,10 +144,12 @@ fn describe(event: &Event, fields: &Bound<'_, PyDict>) -> PyResult<&'static str>
     let py = fields.py();
     let id = |id: &iron_protocol::RequestId| fields.set_item("request_id", id.to_string());
     Ok(match &event.what {
-        Happened::Started { request_id, operation, model, budgets } => {
+        Happened::Started { request_id, operation, model, agent, tags, budgets } => {
             id(request_id)?;
             fields.set_item("operation", operation.as_str())?;
             fields.set_item("model", model)?;
+            fields.set_item("agent", agent.as_deref())?;
+            fields.set_item("tags", PyTuple::new(py, tags.iter().map(|tag| &**tag))?)?;
             fields.set_item("budgets", PyTuple::new(py, budgets.iter().map(|name| &**name))?)?;
             "started"
         }

@@ -11,8 +11,10 @@ mod error;
 mod events;
 mod guard;
 mod log;
+mod policy;
 mod port;
 mod reply;
+mod run;
 mod runtime;
 mod simulator;
 mod stats;
@@ -46,9 +48,13 @@ mod _iron {
     #[pymodule_export]
     use crate::log::take_logs;
     #[pymodule_export]
+    use crate::policy::Policy;
+    #[pymodule_export]
     use crate::port::Port;
     #[pymodule_export]
     use crate::reply::Reply;
+    #[pymodule_export]
+    use crate::run::Run;
     #[pymodule_export]
     use crate::runtime::shutdown;
     #[pymodule_export]

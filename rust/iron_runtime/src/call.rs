@@ -10,7 +10,8 @@ use iron_protocol::{NanoUsd, RequestId};
 
 use crate::budget::Budget;
 use crate::json::Json;
-use crate::policy::Told;
+use crate::policy::{PolicySet, Told};
+use crate::run::Run;
 
 /// UTF-8 text that is shared, not copied, from where it came in to where it is written out.
 pub type Text = ByteString;
@@ -163,6 +164,10 @@ pub struct CallContext {
     pub request_id: RequestId,
     /// Budgets that hold this call, innermost first; the client's own budget is added to them.
     pub budgets: Vec<Budget>,
+    /// Policies that hold this call, innermost first; the client's own policy is added to them.
+    pub policies: Vec<PolicySet>,
+    /// The run that this call is part of; the call is a run by itself when absent.
+    pub run: Option<Run>,
     /// The most that this call may cost, all attempts together.
     pub max_cost: Option<NanoUsd>,
     /// The whole call, waiting and retries included; the configured `timeouts.total_ms` when absent.
@@ -177,6 +182,8 @@ impl CallContext {
         Self {
             request_id: RequestId::new(),
             budgets: Vec::new(),
+            policies: Vec::new(),
+            run: None,
             max_cost: None,
             timeout: None,
             max_attempts: None,

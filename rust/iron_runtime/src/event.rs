@@ -38,6 +38,10 @@ pub enum Happened {
         operation: Operation,
         /// The model or alias as it was given; empty for the default one.
         model: String,
+        /// The agent that it is from, if one was named.
+        agent: Option<Arc<str>>,
+        /// What else it is from.
+        tags: Vec<Arc<str>>,
         /// Names of the budgets that hold it, innermost first.
         budgets: Vec<Arc<str>>,
     },

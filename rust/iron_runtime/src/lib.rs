@@ -19,6 +19,7 @@ pub mod policy;
 pub mod pricing;
 mod provider;
 mod route;
+mod run;
 mod stats;
 mod stream;
 pub mod tool;
@@ -37,6 +38,7 @@ pub use json::Json;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub use pipeline::bench;
+pub use run::{Run, Who};
 pub use stats::{Quantiles, Stats};
 pub use stream::ChatStream;
 pub use upstream::{BreakerState, UpstreamSnapshot};

@@ -29,9 +29,10 @@ use crate::call::{CallContext, CallReport, ChatRequest, EmbedRequest, Reply, Set
 use crate::clock::{Instant, now};
 use crate::config::Config;
 use crate::limit::Limits;
-use crate::policy::Told;
+use crate::policy::{PolicySet, Told};
 use crate::pricing::Estimate;
 use crate::route::Route;
+use crate::run::Run;
 use crate::stream::ChatStream;
 use crate::upstream::{Http, Pool};
 use crate::watch::{Watch, Watchers};
@@ -58,6 +59,7 @@ pub(crate) struct Call {
     engine: Arc<Engine>,
     context: CallContext,
     chain: Arc<[Budget]>,
+    policies: Arc<[PolicySet]>,
     began: Instant,
     deadline: Instant,
     total: Duration,
@@ -80,11 +82,13 @@ pub(crate) async fn chat(
     context: CallContext,
 ) -> Result<Reply, Error> {
     let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: false })?;
-    if let Err(refused) = call.screen_chat(&mut request, false) {
+    if call.is_screened()
+        && let Err(refused) = call.screen_chat(&mut request, false)
+    {
         return Err(call.watch.failed(refused));
     }
     let mut governed = call.govern(Asked::Chat { request: &request, stream: false }).await;
-    if engine.config.policy.is_some() {
+    if call.is_screened() {
         governed = governed.and_then(|answer| call.screen_reply(answer));
     }
     call.whole(governed)
@@ -117,7 +121,9 @@ pub(crate) async fn stream(
     context: CallContext,
 ) -> Result<ChatStream, Error> {
     let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: true })?;
-    if let Err(refused) = call.screen_chat(&mut request, true) {
+    if call.is_screened()
+        && let Err(refused) = call.screen_chat(&mut request, true)
+    {
         return Err(call.watch.failed(refused));
     }
     match call.govern(Asked::Chat { request: &request, stream: true }).await {
@@ -137,7 +143,9 @@ pub(crate) async fn embed(
     context: CallContext,
 ) -> Result<Reply, Error> {
     let mut call = Call::begin(engine, context, Asked::Embed(&request))?;
-    if let Err(refused) = call.screen_embed(&mut request) {
+    if call.is_screened()
+        && let Err(refused) = call.screen_embed(&mut request)
+    {
         return Err(call.watch.failed(refused));
     }
     let governed = call.govern(Asked::Embed(&request)).await;
@@ -146,6 +154,14 @@ pub(crate) async fn embed(
 
 fn unexpected() -> Error {
     Error::Internal { message: "an upstream's answer has the wrong form".to_owned() }
+}
+
+/// The policies that hold a call, innermost first; without one, nothing is allocated.
+fn policies(context: &CallContext, engine: &Engine) -> Arc<[PolicySet]> {
+    match (&*context.policies, &engine.config.policy) {
+        ([], None) => Arc::default(),
+        (inner, outer) => inner.iter().chain(outer).cloned().collect(),
+    }
 }
 
 impl Call {
@@ -160,11 +176,14 @@ impl Call {
         let cap = context.max_cost.map(|most| Budget::cap(&engine.ledger, most));
         let chain: Arc<[Budget]> =
             cap.into_iter().chain(context.budgets.iter().cloned()).chain(engine.budget.clone()).collect();
+        let policies = policies(&context, engine);
+        let who = Run::caller(context.run.as_ref(), &engine.config.who);
         let (id, operation) = (context.request_id, asked.operation());
-        let watch = Watch::begin(&engine.watchers, id, operation, asked.model(), &chain);
+        let watch = Watch::begin(&engine.watchers, id, operation, asked.model(), &chain, &who);
         Ok(Self {
             engine: engine.clone(),
             chain,
+            policies,
             began,
             deadline: began + total,
             total,
@@ -177,6 +196,11 @@ impl Call {
             context,
             _in_flight: in_flight,
         })
+    }
+
+    /// Whether a policy holds the call.
+    fn is_screened(&self) -> bool {
+        !self.policies.is_empty()
     }
 
     /// Every stage up to an upstream's answer.

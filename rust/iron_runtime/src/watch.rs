@@ -10,6 +10,7 @@ use crate::Error;
 use crate::budget::{Budget, BudgetSnapshot};
 use crate::call::CallReport;
 use crate::event::{Events, Happened, Operation};
+use crate::run::Who;
 use crate::stats::Counters;
 
 /// Who watches the calls of one client.
@@ -59,12 +60,15 @@ impl Watch {
         operation: Operation,
         model: &str,
         chain: &[Budget],
+        who: &Who,
     ) -> Self {
         watchers.counters.begun();
         watchers.events.tell(|| Happened::Started {
             request_id,
             operation,
             model: model.to_owned(),
+            agent: who.agent.clone(),
+            tags: who.tags.clone(),
             budgets: chain.iter().map(|budget| budget.snapshot().name).collect(),
         });
         let bill = Bill { watchers: watchers.clone(), request_id, cost_nano_usd: AtomicI64::new(0) };

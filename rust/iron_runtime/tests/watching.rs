@@ -72,7 +72,7 @@ async fn a_call_is_told_from_its_start_over_each_turn_to_its_end() {
     let reply = rig.client.chat(request, context.clone()).await.unwrap();
 
     let id = context.request_id;
-    let Happened::Started { request_id, operation, model, budgets } = next(&mut reader).await else {
+    let Happened::Started { request_id, operation, model, budgets, .. } = next(&mut reader).await else {
         panic!()
     };
     assert_eq!((request_id, operation, &*model), (id, Operation::Chat, "fast"));

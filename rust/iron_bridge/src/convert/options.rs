@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use iron_protocol::NanoUsd;
+use iron_runtime::policy::PolicySet;
 use iron_runtime::{CallContext, Json, Text};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyTuple};
@@ -12,6 +13,8 @@ use super::json::python_name;
 use super::request::{mapping, string};
 use super::{Fault, Intake, money};
 use crate::budget::Budget;
+use crate::policy::Policy;
+use crate::run::Run;
 
 /// A year; longer would overflow no clock, but is surely milliseconds taken for seconds.
 const MAX_TIMEOUT_SECONDS: f64 = 366.0 * 86_400.0;
@@ -26,6 +29,7 @@ pub(crate) struct Options {
     timeout: Option<Duration>,
     max_cost: Option<NanoUsd>,
     max_attempts: Option<u32>,
+    policy: Option<PolicySet>,
 }
 
 impl Options {
@@ -48,6 +52,7 @@ impl Options {
             "timeout" => self.timeout = Some(seconds(value)?),
             "max_cost" => self.max_cost = Some(money::amount(value)?),
             "max_attempts" => self.max_attempts = Some(count(value)?),
+            "policy" => self.policy = Some(policy(value)?),
             "n" => self.n = Some(count(value)?),
             // Two names of one bound.
             "max_tokens" | "max_completion_tokens" => {
@@ -77,16 +82,31 @@ impl Options {
         Ok(())
     }
 
-    /// The bounds of the call, on top of the budgets that hold it, innermost first.
-    pub(crate) fn context(&self, budgets: &Bound<'_, PyTuple>) -> PyResult<CallContext> {
+    /// The bounds of the call, on top of what holds it by the blocks that it is made in, innermost first.
+    pub(crate) fn context(&self, scope: &Bound<'_, PyTuple>) -> PyResult<CallContext> {
         let mut context = CallContext::new();
         context.timeout = self.timeout;
         context.max_cost = self.max_cost;
         context.max_attempts = self.max_attempts;
-        if !budgets.is_empty() {
-            context.budgets = budgets.iter().map(|budget| Budget::of(&budget)).collect::<PyResult<_>>()?;
+        context.policies.extend(self.policy.clone());
+        for holder in scope {
+            if let Ok(budget) = holder.cast::<Budget>() {
+                context.budgets.push(Budget::of(budget)?);
+            } else if let Ok(policy) = holder.cast::<Policy>() {
+                context.policies.push(Policy::of(policy)?);
+            } else if context.run.is_none() {
+                context.run = Some(Run::of(holder.cast()?)?);
+            }
         }
         Ok(context)
+    }
+}
+
+fn policy(value: &Bound<'_, PyAny>) -> Result<PolicySet, Fault> {
+    let native = value.getattr("_native").ok();
+    match native.as_ref().and_then(|native| native.cast::<Policy>().ok()) {
+        Some(policy) => Ok(Policy::of(policy)?),
+        None => Err(Fault::kind(value, "a policy made by iron.policy(...)")),
     }
 }
 

@@ -66,6 +66,12 @@ pub struct Settings {
     /// The model of calls that name none: an alias of `models`, or `provider/model`.
     #[schemars(example = "openai/gpt-6-luna")]
     pub default_model: Option<String>,
+    /// The agent that calls are from, as policies, events and records name it.
+    #[schemars(example = &"research")]
+    pub agent: Option<String>,
+    /// What else calls are from: each a word to which policies can be narrowed.
+    #[schemars(example = ["production"])]
+    pub tags: Vec<String>,
     /// What the client may spend.
     pub budget: BudgetSettings,
     /// How fast the client may call.

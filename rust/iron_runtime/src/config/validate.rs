@@ -11,6 +11,7 @@ use crate::Error;
 use crate::policy::PolicySet;
 use crate::pricing::{Catalog, ModelPrice};
 use crate::route::RouteTable;
+use crate::run::Who;
 
 /// Settings that have been checked against each other.
 #[derive(Clone, Debug)]
@@ -25,6 +26,7 @@ pub struct Config {
     pub(crate) breaker: BreakerPolicy,
     pub(crate) routes: RouteTable,
     pub(crate) policy: Option<PolicySet>,
+    pub(crate) who: Arc<Who>,
 }
 
 /// The four timeouts.
@@ -112,6 +114,7 @@ impl Config {
         }
         let policy =
             if settings.policy.rules.is_empty() { None } else { Some(PolicySet::new(&settings.policy)?) };
+        let who = Arc::new(Who::new(settings.agent.as_deref(), &settings.tags)?);
         Ok(Self {
             default_model: settings.default_model,
             budget,
@@ -123,6 +126,7 @@ impl Config {
             breaker,
             routes,
             policy,
+            who,
         })
     }
 }

@@ -16,9 +16,9 @@ const NAMES: [&str; 7] = ["id", "type", "role", "object", "tool_call_id", "finis
 /// A function's arguments: JSON, written as text.
 const ARGUMENTS: &str = "arguments";
 
-/// A policy at work on one call.
+/// Policies at work on one call, innermost first: each judges what the one before it let pass.
 pub(super) struct Screen<'c> {
-    policy: &'c PolicySet,
+    policies: &'c [PolicySet],
     /// What has been found, in order.
     told: &'c mut Vec<Told>,
 }
@@ -91,13 +91,17 @@ impl Screen<'_> {
 
     /// The text after its judgement; `None` where it stays.
     fn judged(&mut self, text: &str, direction: Direction) -> Result<Option<String>, Error> {
-        let judgement = self.policy.judge(text, direction);
-        let told = judgement.decisions.iter().filter_map(|decision| decision.told(direction));
-        let first = self.told.len();
-        self.told.extend(told);
-        match self.told[first..].iter().find(|told| told.action == Action::Block) {
-            Some(told) => Err(Error::ContentBlocked(Box::new(told.clone()))),
-            None => Ok(judgement.text),
+        let mut judged: Option<String> = None;
+        for policy in self.policies {
+            let judgement = policy.judge(judged.as_deref().unwrap_or(text), direction);
+            let told = judgement.decisions.iter().filter_map(|decision| decision.told(direction));
+            let first = self.told.len();
+            self.told.extend(told);
+            if let Some(told) = self.told[first..].iter().find(|told| told.action == Action::Block) {
+                return Err(Error::ContentBlocked(Box::new(told.clone())));
+            }
+            judged = judgement.text.or(judged);
         }
+        Ok(judged)
     }
 }

@@ -15,13 +15,12 @@ impl Call {
     /// # Errors
     /// [`Error::ContentBlocked`] if a rule refuses it; the call has been settled by then.
     pub(in crate::pipeline) fn screen_reply(&mut self, answer: Answer) -> Result<Answer, Error> {
-        let engine = self.engine.clone();
-        let (Some(policy), Answer::Whole { body, raw, usage, upstream }) = (&engine.config.policy, answer)
-        else {
+        let policies = self.policies.clone();
+        let Answer::Whole { body, raw, usage, upstream } = answer else {
             // Streams that a rule would act on were refused.
             return Err(unexpected());
         };
-        let mut screen = Screen { policy, told: &mut self.findings };
+        let mut screen = Screen { policies: &policies, told: &mut self.findings };
         Ok(match screen.body(&body)? {
             // What the provider sent would tell what was taken out.
             Some(body) => Answer::Whole { body, raw: None, usage, upstream },

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::call::{ChatRequest, Content, EmbedRequest, Message, Part, Role, Text};
 use crate::json::Json;
 use crate::pipeline::Call;
-use crate::policy::Direction;
+use crate::policy::{Direction, PolicySet};
 
 impl Call {
     /// Hold a chat's request against the policy: what it lets pass is left in `request`.
@@ -17,15 +17,14 @@ impl Call {
         request: &mut ChatRequest,
         stream: bool,
     ) -> Result<(), Error> {
-        let engine = self.engine.clone();
-        let Some(policy) = &engine.config.policy else { return Ok(()) };
-        if let Some(rule) = policy.acts_on_output().filter(|_| stream) {
+        let policies = self.policies.clone();
+        if let Some(rule) = policies.iter().find_map(PolicySet::acts_on_output).filter(|_| stream) {
             return Err(Error::config(format!(
                 "rule {rule:?} acts on output, which it cannot do once a stream has shown it: \
                  use chat, or give the rule direction = [\"input\", \"tool_results\"]"
             )));
         }
-        let mut screen = Screen { policy, told: &mut self.findings };
+        let mut screen = Screen { policies: &policies, told: &mut self.findings };
         for message in &mut request.messages {
             screen.message(message)?;
         }
@@ -34,9 +33,8 @@ impl Call {
 
     /// The same for embeddings.
     pub(in crate::pipeline) fn screen_embed(&mut self, request: &mut EmbedRequest) -> Result<(), Error> {
-        let engine = self.engine.clone();
-        let Some(policy) = &engine.config.policy else { return Ok(()) };
-        let mut screen = Screen { policy, told: &mut self.findings };
+        let policies = self.policies.clone();
+        let mut screen = Screen { policies: &policies, told: &mut self.findings };
         for text in &mut request.input {
             screen.text(text, Direction::Input)?;
         }
