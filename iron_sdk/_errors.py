@@ -4,7 +4,8 @@ IronError
 ├── ConfigError (also ValueError)
 ├── PolicyError
 │   ├── PolicyDeniedError
-│   └── ContentBlockedError
+│   ├── ContentBlockedError
+│   └── DetectorError
 ├── BudgetError
 │   ├── BudgetExceededError
 │   └── LedgerError
@@ -122,6 +123,34 @@ class ContentBlockedError(PolicyError):
         self.rule = rule
         self.direction = direction
         self.entity = entity
+
+
+class DetectorError(PolicyError):
+    """A detector of your own did not judge a text of the call, which is refused for it.
+
+    It raised, which is then the `__cause__`, took too long, or gave something else than findings. A text on
+    its way to the model: no request was made. A reply: it was paid for, and is not shown. Retryable only if
+    it took too long.
+
+    Attributes:
+        detector: Its name.
+        direction: Where the text went: `input`, `output`, `tool_arguments` or `tool_results`.
+    """
+
+    code = "detector_failed"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        detector: str = "",
+        direction: str = "",
+        request_id: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message, request_id=request_id, retryable=retryable)
+        self.detector = detector
+        self.direction = direction
 
 
 class BudgetError(IronError):

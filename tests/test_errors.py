@@ -15,6 +15,7 @@ CLASSES = {
     "config": iron.ConfigError,
     "policy_denied": iron.PolicyDeniedError,
     "content_blocked": iron.ContentBlockedError,
+    "detector_failed": iron.DetectorError,
     "budget_exceeded": iron.BudgetExceededError,
     "ledger": iron.LedgerError,
     "rate_limited": iron.RateLimitError,
@@ -33,6 +34,7 @@ BUILTINS = {
 FIELDS = {
     iron.PolicyDeniedError: {"rule": "r", "direction": "input", "tool": "search"},
     iron.ContentBlockedError: {"rule": "r", "direction": "input", "entity": "API_KEY"},
+    iron.DetectorError: {"detector": "d", "direction": "output"},
     iron.BudgetExceededError: {
         "budget": "b",
         "limit": Decimal(5),

@@ -14,6 +14,7 @@ mod classes {
     pyo3::import_exception!(iron_sdk._errors, ClosedError);
     pyo3::import_exception!(iron_sdk._errors, ConfigError);
     pyo3::import_exception!(iron_sdk._errors, ContentBlockedError);
+    pyo3::import_exception!(iron_sdk._errors, DetectorError);
     pyo3::import_exception!(iron_sdk._errors, ForkedProcessError);
     pyo3::import_exception!(iron_sdk._errors, InternalError);
     pyo3::import_exception!(iron_sdk._errors, LedgerError);
@@ -88,6 +89,12 @@ fn instance(py: Python<'_>, error: Error, request_id: Option<RequestId>) -> PyRe
             fields.set_item("direction", told.direction.as_str())?;
             fields.set_item("entity", told.entity.to_string())?;
             class::<classes::ContentBlockedError>(py)
+        }
+        Error::Detector(failed) => {
+            fields.set_item("detector", &*failed.detector)?;
+            fields.set_item("direction", failed.direction.as_str())?;
+            cause = failed.source.map(|source| chain(py, source.as_ref()));
+            class::<classes::DetectorError>(py)
         }
         Error::BudgetExceeded(refusal) => {
             fields.set_item("budget", &refusal.budget)?;

@@ -15,6 +15,8 @@ pub enum ErrorCode {
     PolicyDenied,
     /// A rule of the policy refuses a text of the call.
     ContentBlocked,
+    /// A detector of the user's own did not judge a text of the call.
+    DetectorFailed,
     /// A reservation could never fit a budget, or did not fit in time.
     BudgetExceeded,
     /// A ledger file cannot be used.
@@ -37,10 +39,11 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Config,
         Self::PolicyDenied,
         Self::ContentBlocked,
+        Self::DetectorFailed,
         Self::BudgetExceeded,
         Self::Ledger,
         Self::RateLimited,
@@ -58,6 +61,7 @@ impl ErrorCode {
             Self::Config => "config",
             Self::PolicyDenied => "policy_denied",
             Self::ContentBlocked => "content_blocked",
+            Self::DetectorFailed => "detector_failed",
             Self::BudgetExceeded => "budget_exceeded",
             Self::Ledger => "ledger",
             Self::RateLimited => "rate_limited",

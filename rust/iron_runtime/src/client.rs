@@ -10,6 +10,7 @@ use crate::budget::{Budget, Ledger};
 use crate::call::{CallContext, ChatRequest, EmbedRequest, Reply};
 use crate::config::{ClientBudget, Config};
 use crate::event::Events;
+use crate::extension::Extensions;
 use crate::limit::Limits;
 use crate::pipeline::{self, Engine};
 use crate::pricing::Estimate;
@@ -37,12 +38,27 @@ impl Client {
     /// # Errors
     /// As [`Client::new`].
     pub fn watched(config: Config, ledger: &Ledger, events: &Events) -> Result<Self, Error> {
+        Self::extended(config, ledger, events, Extensions::new())
+    }
+
+    /// A client with what the program adds to it, such as detectors of its own.
+    ///
+    /// # Errors
+    /// As [`Client::new`]; [`Error::Config`] if a rule names a detector that is not there.
+    pub fn extended(
+        config: Config,
+        ledger: &Ledger,
+        events: &Events,
+        extensions: Extensions,
+    ) -> Result<Self, Error> {
+        extensions.check(config.policy())?;
         let http = Http::new(&config.timeouts)?;
         let budget = config.budget.as_ref().map(|budget| open(budget, ledger)).transpose()?;
         let limits = Limits::new(&config.limits);
         let pool = Pool::new(config.breaker, config.retry, events);
         Ok(Self(Arc::new(Engine {
             config,
+            extensions,
             http,
             limits,
             pool,

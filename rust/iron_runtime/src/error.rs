@@ -7,7 +7,7 @@ use bytes::Bytes;
 use iron_protocol::{ErrorCode, NanoUsd};
 
 use crate::budget::LedgerFault;
-use crate::policy::{Direction, Told};
+use crate::policy::{DetectorFault, Direction, Fault, Told};
 
 /// A boxed cause, kept for the chain and never formatted into a message.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -28,6 +28,9 @@ pub enum Error {
     /// A rule of the policy refuses a text of the call.
     #[error(transparent)]
     ContentBlocked(Box<Told>),
+    /// A detector of the user's own did not judge a text of the call, which is refused for it.
+    #[error(transparent)]
+    Detector(Box<DetectorFault>),
     /// A budget refused the call.
     #[error(transparent)]
     BudgetExceeded(Box<BudgetExceeded>),
@@ -189,6 +192,7 @@ impl Error {
             Self::Config { .. } => ErrorCode::Config,
             Self::PolicyDenied(_) => ErrorCode::PolicyDenied,
             Self::ContentBlocked(_) => ErrorCode::ContentBlocked,
+            Self::Detector(_) => ErrorCode::DetectorFailed,
             Self::BudgetExceeded(_) => ErrorCode::BudgetExceeded,
             Self::Ledger(_) => ErrorCode::Ledger,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
@@ -220,6 +224,7 @@ impl Error {
         match self {
             Self::BudgetExceeded(refusal) => refusal.waited,
             Self::Ledger(fault) => fault.retryable(),
+            Self::Detector(failed) => matches!(failed.fault, Fault::TimedOut(_)),
             Self::RateLimited { out_of_quota, .. } => !out_of_quota,
             Self::UpstreamTimeout { .. } | Self::UpstreamConnection { .. } | Self::BreakerOpen { .. } => true,
             Self::NotRetried { failure } => failure.retryable(),

@@ -10,6 +10,7 @@ pub mod config;
 mod detect;
 mod error;
 mod event;
+mod extension;
 #[expect(dead_code, reason = "rules are narrowed with it next")]
 mod glob;
 mod json;
@@ -34,6 +35,7 @@ pub use client::Client;
 pub use clock::calendar_now;
 pub use error::{BudgetExceeded, Cause, Error, PolicyDenied, TimeoutPhase};
 pub use event::{Event, EventReader, Events, Happened, Operation, Told};
+pub use extension::Extensions;
 pub use json::Json;
 #[cfg(feature = "bench")]
 #[doc(hidden)]

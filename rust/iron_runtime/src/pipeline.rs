@@ -28,6 +28,7 @@ use crate::budget::{Budget, Ledger};
 use crate::call::{CallContext, CallReport, ChatRequest, EmbedRequest, Reply, Settlement, Timing, Usage};
 use crate::clock::{Instant, now};
 use crate::config::Config;
+use crate::extension::Extensions;
 use crate::limit::Limits;
 use crate::policy::{PolicySet, Told};
 use crate::pricing::Estimate;
@@ -44,6 +45,7 @@ const LONGEST_CALL: Duration = Duration::from_secs(10 * 365 * 86_400);
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) config: Config,
+    pub(crate) extensions: Extensions,
     pub(crate) http: Http,
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
@@ -83,13 +85,16 @@ pub(crate) async fn chat(
 ) -> Result<Reply, Error> {
     let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: false })?;
     if call.is_screened()
-        && let Err(refused) = call.screen_chat(&mut request, false)
+        && let Err(refused) = call.screen_chat(&mut request, false).await
     {
         return Err(call.watch.failed(refused));
     }
     let mut governed = call.govern(Asked::Chat { request: &request, stream: false }).await;
     if call.is_screened() {
-        governed = governed.and_then(|answer| call.screen_reply(answer));
+        governed = match governed {
+            Ok(answer) => call.screen_reply(answer).await,
+            Err(error) => Err(error),
+        };
     }
     call.whole(governed)
 }
@@ -122,7 +127,7 @@ pub(crate) async fn stream(
 ) -> Result<ChatStream, Error> {
     let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: true })?;
     if call.is_screened()
-        && let Err(refused) = call.screen_chat(&mut request, true)
+        && let Err(refused) = call.screen_chat(&mut request, true).await
     {
         return Err(call.watch.failed(refused));
     }
@@ -144,7 +149,7 @@ pub(crate) async fn embed(
 ) -> Result<Reply, Error> {
     let mut call = Call::begin(engine, context, Asked::Embed(&request))?;
     if call.is_screened()
-        && let Err(refused) = call.screen_embed(&mut request)
+        && let Err(refused) = call.screen_embed(&mut request).await
     {
         return Err(call.watch.failed(refused));
     }

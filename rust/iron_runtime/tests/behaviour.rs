@@ -14,6 +14,8 @@ mod cancel;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod detectors;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod gates;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use iron_protocol::NanoUsd;
 use iron_runtime::budget::{Budget, Ledger};
 use iron_runtime::config::{Config, Sources};
-use iron_runtime::{CallContext, ChatRequest, Client, Error, Events, Json, Message};
+use iron_runtime::{CallContext, ChatRequest, Client, Error, Events, Extensions, Json, Message};
 use iron_simulator::{Rule, Settings, Simulator, Stats};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -38,6 +38,14 @@ impl Rig {
     /// With `settings` above those of [`settings`].
     pub(crate) async fn with(rules: Vec<Rule>, changes: Value) -> Self {
         Self::of(simulator(rules).await, changes)
+    }
+
+    /// With what a program adds to its client.
+    pub(crate) async fn extended(rules: Vec<Rule>, changes: Value, extensions: Extensions) -> Self {
+        let (simulator, ledger) = (simulator(rules).await, Ledger::new());
+        let config = config(&simulator.url(), changes).unwrap();
+        let client = Client::extended(config, &ledger, &Events::new(), extensions).unwrap();
+        Self { simulator, client, ledger }
     }
 
     pub(crate) fn of(simulator: Simulator, changes: Value) -> Self {
@@ -74,10 +82,13 @@ pub(crate) fn client(ledger: &Ledger, url: &str, changes: Value) -> Result<Clien
 
 /// A client whose events can be read.
 pub(crate) fn watched(ledger: &Ledger, url: &str, changes: Value, events: &Events) -> Result<Client, Error> {
+    Client::watched(config(url, changes)?, ledger, events)
+}
+
+pub(crate) fn config(url: &str, changes: Value) -> Result<Config, Error> {
     let mut settings = settings(url);
     merge(&mut settings, changes);
-    let sources = Sources { overrides: Some(settings.to_string()), ..Sources::default() };
-    Client::watched(Config::load(&sources)?, ledger, events)
+    Config::load(&Sources { overrides: Some(settings.to_string()), ..Sources::default() })
 }
 
 /// Two providers at `url`, the second for routes; waits between attempts of a millisecond.

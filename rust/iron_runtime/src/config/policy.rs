@@ -8,15 +8,30 @@ use serde::{Deserialize, Serialize};
 use crate::policy::{Action, Direction};
 
 /// `[policy]`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicySettings {
     /// Lists of words by name, for rules to name as `keyword:NAME`.
     pub keywords: BTreeMap<String, Vec<String>>,
     /// Regular expressions by name, for rules to name as `pattern:NAME`.
     pub patterns: BTreeMap<String, String>,
+    /// How long a detector of your own may take over a text.
+    #[schemars(range(min = 1))]
+    pub detector_timeout_ms: u64,
     /// Rules in order: the first that speaks of a finding decides.
     pub rules: Vec<RuleSettings>,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        // Enough for a model on a processor that is busy, and short enough for somebody who waits.
+        Self {
+            keywords: BTreeMap::new(),
+            patterns: BTreeMap::new(),
+            detector_timeout_ms: 5_000,
+            rules: Vec::new(),
+        }
+    }
 }
 
 /// `[[policy.rules]]`.
@@ -25,7 +40,7 @@ pub struct PolicySettings {
 pub struct RuleSettings {
     /// What it is called where it decides.
     pub name: Option<String>,
-    /// Entities, families of entities, `keyword:NAME`, `pattern:NAME`, or `*`.
+    /// Entities, families of entities, `keyword:NAME`, `pattern:NAME`, `detector:NAME`, or `*`.
     pub what: Vec<String>,
     /// Where the text goes; everywhere when empty.
     #[serde(default)]

@@ -27,6 +27,7 @@ pub struct Config {
     pub(crate) routes: RouteTable,
     pub(crate) policy: Option<PolicySet>,
     pub(crate) who: Arc<Who>,
+    pub(crate) detector_timeout: Duration,
 }
 
 /// The four timeouts.
@@ -115,6 +116,8 @@ impl Config {
         let policy =
             if settings.policy.rules.is_empty() { None } else { Some(PolicySet::new(&settings.policy)?) };
         let who = Arc::new(Who::new(settings.agent.as_deref(), &settings.tags)?);
+        let timeout_ms = settings.policy.detector_timeout_ms;
+        let detector_timeout_ms = positive("policy.detector_timeout_ms", timeout_ms)?;
         Ok(Self {
             default_model: settings.default_model,
             budget,
@@ -127,6 +130,7 @@ impl Config {
             routes,
             policy,
             who,
+            detector_timeout: Duration::from_millis(detector_timeout_ms),
         })
     }
 }

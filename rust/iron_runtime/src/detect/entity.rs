@@ -13,6 +13,8 @@ pub enum Entity {
     Keyword(Arc<str>),
     /// A match of a pattern of the configuration.
     Pattern(Arc<str>),
+    /// What a detector of the user's own found, and what that calls it.
+    Detector(Arc<str>, Option<Arc<str>>),
 }
 
 /// Entities that belong together: rules can name a family, and of overlapping findings of one family the surest stays.
@@ -122,7 +124,7 @@ impl Entity {
     pub fn family(&self) -> Family {
         match self {
             Self::Known(known) => known.family(),
-            Self::Keyword(_) | Self::Pattern(_) => Family::Custom,
+            Self::Keyword(_) | Self::Pattern(_) | Self::Detector(..) => Family::Custom,
         }
     }
 }
@@ -133,6 +135,8 @@ impl fmt::Display for Entity {
             Self::Known(known) => f.write_str(known.as_str()),
             Self::Keyword(name) => write!(f, "keyword:{name}"),
             Self::Pattern(name) => write!(f, "pattern:{name}"),
+            Self::Detector(name, None) => write!(f, "detector:{name}"),
+            Self::Detector(name, Some(label)) => write!(f, "detector:{name}/{label}"),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod account;
 mod birth;
+mod called;
 mod checksum;
 mod crypto;
 mod custom;
@@ -33,6 +34,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+pub(crate) use self::called::is_label;
+pub use self::called::{Detector, DetectorFault, Fault, Match};
 pub(crate) use self::custom::Custom;
 pub use self::entity::{Entity, Family, Known};
 use self::injection::Injection;

@@ -16,7 +16,7 @@ use self::rules::{Rule, default_rules};
 use crate::Error;
 use crate::config::PolicySettings;
 use crate::detect::{Custom, Detectors, Wanted};
-pub use crate::detect::{Entity, Family, Finding, Known};
+pub use crate::detect::{Detector, DetectorFault, Entity, Family, Fault, Finding, Known, Match};
 
 /// What a rule does to the text that it finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +90,8 @@ struct Compiled {
     detectors: &'static Detectors,
     /// What to look for in each direction.
     wanted: [Wanted; 4],
+    /// Detectors of the user's own to ask in each direction.
+    called: [Vec<Arc<str>>; 4],
     /// Keys the hashes of the action `hash`.
     hash_key: [u8; 32],
 }
@@ -158,7 +160,8 @@ impl PolicySet {
         let custom = Custom::new(keywords, patterns)?;
         let rules = rules::lower(settings)?;
         let wanted = Direction::ALL.map(|direction| rules::wanted(&rules, direction));
-        Ok(Self(Arc::new(Compiled { rules, custom, detectors, wanted, hash_key: rand::random() })))
+        let called = Direction::ALL.map(|direction| rules::called(&rules, direction));
+        Ok(Self(Arc::new(Compiled { rules, custom, detectors, wanted, called, hash_key: rand::random() })))
     }
 
     /// The rules that hold where the configuration has none and a policy is asked for.
@@ -169,10 +172,29 @@ impl PolicySet {
         Self::new(&PolicySettings { rules: default_rules(), ..PolicySettings::default() })
     }
 
-    /// Judge a text.
+    /// Detectors of the user's own that rules of a direction name.
+    pub fn called(&self, direction: Direction) -> &[Arc<str>] {
+        &self.0.called[direction as usize]
+    }
+
+    /// Whether any rule names a detector of the user's own.
+    pub(crate) fn calls(&self) -> bool {
+        self.0.called.iter().any(|names| !names.is_empty())
+    }
+
+    /// Judge a text by the built-in detectors.
     pub fn judge(&self, text: &str, direction: Direction) -> Judgement {
+        self.judge_with(text, direction, Vec::new())
+    }
+
+    /// Judge a text by the built-in detectors and by what those of the user's own have found in it.
+    pub(crate) fn judge_with(&self, text: &str, direction: Direction, called: Vec<Finding>) -> Judgement {
         let Compiled { detectors, custom, wanted, .. } = &*self.0;
-        let findings = detectors.inspect(text, wanted[direction as usize], custom);
+        let mut findings = detectors.inspect(text, wanted[direction as usize], custom);
+        if !called.is_empty() {
+            findings.extend(called);
+            findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
+        }
         let decisions: Vec<_> = findings.into_iter().map(|finding| self.decide(finding, direction)).collect();
         let text = action::apply(text, &decisions, &self.0.hash_key);
         Judgement { decisions, text }

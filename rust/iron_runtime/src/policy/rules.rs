@@ -6,7 +6,7 @@ use super::Direction::{Input, Output, ToolArguments, ToolResults};
 use super::{Action, Direction};
 use crate::Error;
 use crate::config::{PolicySettings, RuleSettings, unknown};
-use crate::detect::{Entity, Family, Finding, Known, Wanted};
+use crate::detect::{Entity, Family, Finding, Known, Wanted, is_label};
 
 /// What a rule that names no threshold takes as found.
 const THRESHOLD: f32 = 0.5;
@@ -27,6 +27,8 @@ pub(super) enum What {
     Everything,
     Family(Family),
     Entity(Entity),
+    /// Whatever the detector of that name finds.
+    Detector(Arc<str>),
 }
 
 impl What {
@@ -35,6 +37,7 @@ impl What {
             Self::Everything => true,
             Self::Family(family) => entity.family() == *family,
             Self::Entity(own) => own == entity,
+            Self::Detector(own) => matches!(entity, Entity::Detector(name, _) if name == own),
         }
     }
 
@@ -129,6 +132,9 @@ fn named(settings: &PolicySettings, name: &str) -> Result<What, String> {
         let keyword = || What::Entity(Entity::Keyword(list.into()));
         return known.then(keyword).ok_or_else(|| format!("there is no list policy.keywords.{list}"));
     }
+    if let Some(name) = name.strip_prefix("detector:") {
+        return detector(name);
+    }
     if let Some(pattern) = name.strip_prefix("pattern:") {
         let known = settings.patterns.contains_key(pattern);
         let entity = || What::Entity(Entity::Pattern(pattern.into()));
@@ -142,6 +148,32 @@ fn named(settings: &PolicySettings, name: &str) -> Result<What, String> {
     entity.map(|known| What::Entity(Entity::Known(*known))).ok_or_else(|| unknown("entity", name, names))
 }
 
+/// `NAME` of a detector of the user's own, or `NAME/LABEL`. Whether there is one only the client knows.
+fn detector(name: &str) -> Result<What, String> {
+    let (name, label) = name.split_once('/').map_or((name, None), |(name, label)| (name, Some(label)));
+    if !is_label(name) || label.is_some_and(|label| !is_label(label)) {
+        let right = "give detector:NAME or detector:NAME/LABEL, of letters, digits, \"_\", \"-\" and \".\"";
+        return Err(format!("no detector can have that name; {right}"));
+    }
+    Ok(match label {
+        None => What::Detector(name.into()),
+        Some(label) => What::Entity(Entity::Detector(name.into(), Some(label.into()))),
+    })
+}
+
+/// The detectors of the user's own that rules of a direction name, each once.
+pub(super) fn called(rules: &[Rule], direction: Direction) -> Vec<Arc<str>> {
+    let mut names = Vec::<Arc<str>>::new();
+    for what in rules.iter().filter(|rule| rule.goes(direction)).flat_map(|rule| &rule.what) {
+        if let What::Detector(name) | What::Entity(Entity::Detector(name, _)) = what
+            && !names.contains(name)
+        {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
 /// What to look for so that every rule of a direction can be asked.
 pub(super) fn wanted(rules: &[Rule], direction: Direction) -> Wanted {
     let asked = |family: Family| {
@@ -150,6 +182,7 @@ pub(super) fn wanted(rules: &[Rule], direction: Direction) -> Wanted {
                 What::Everything => true,
                 What::Family(own) => *own == family,
                 What::Entity(entity) => entity.family() == family,
+                What::Detector(_) => false,
             },
         )
     };

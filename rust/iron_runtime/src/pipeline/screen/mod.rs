@@ -1,10 +1,12 @@
 //! Screening: a call's texts held against the policy, before they are sent and before they are handed over.
 
+mod called;
 mod reply;
 mod request;
 
 use serde_json::Value;
 
+use self::called::Answers;
 use crate::Error;
 use crate::call::Text;
 use crate::json::Json;
@@ -21,6 +23,7 @@ pub(super) struct Screen<'c> {
     policies: &'c [PolicySet],
     /// What has been found, in order.
     told: &'c mut Vec<Told>,
+    answers: &'c mut Answers,
 }
 
 impl Screen<'_> {
@@ -93,7 +96,9 @@ impl Screen<'_> {
     fn judged(&mut self, text: &str, direction: Direction) -> Result<Option<String>, Error> {
         let mut judged: Option<String> = None;
         for policy in self.policies {
-            let judgement = policy.judge(judged.as_deref().unwrap_or(text), direction);
+            let text = judged.as_deref().unwrap_or(text);
+            let called = self.answers.of(policy.called(direction), text, direction);
+            let judgement = policy.judge_with(text, direction, called);
             let told = judgement.decisions.iter().filter_map(|decision| decision.told(direction));
             let first = self.told.len();
             self.told.extend(told);

@@ -14,18 +14,26 @@ impl Call {
     ///
     /// # Errors
     /// [`Error::ContentBlocked`] if a rule refuses it; the call has been settled by then.
-    pub(in crate::pipeline) fn screen_reply(&mut self, answer: Answer) -> Result<Answer, Error> {
-        let policies = self.policies.clone();
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up what detectors of the user's own are asked.
+    pub(in crate::pipeline) async fn screen_reply(&mut self, answer: Answer) -> Result<Answer, Error> {
         let Answer::Whole { body, raw, usage, upstream } = answer else {
             // Streams that a rule would act on were refused.
             return Err(unexpected());
         };
-        let mut screen = Screen { policies: &policies, told: &mut self.findings };
-        Ok(match screen.body(&body)? {
-            // What the provider sent would tell what was taken out.
-            Some(body) => Answer::Whole { body, raw: None, usage, upstream },
-            None => Answer::Whole { body, raw, usage, upstream },
-        })
+        let mut judged = (body, raw);
+        let screened = self.screened(&mut judged, |screen, (body, raw)| {
+            if let Some(changed) = screen.body(body)? {
+                *body = changed;
+                // What the provider sent would tell what was taken out.
+                *raw = None;
+            }
+            Ok(())
+        });
+        screened.await?;
+        let (body, raw) = judged;
+        Ok(Answer::Whole { body, raw, usage, upstream })
     }
 }
 

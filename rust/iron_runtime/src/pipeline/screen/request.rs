@@ -12,7 +12,10 @@ impl Call {
     ///
     /// # Errors
     /// [`Error::ContentBlocked`] if a rule refuses; [`Error::Config`] for a stream whose text no rule could hold back.
-    pub(in crate::pipeline) fn screen_chat(
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up what detectors of the user's own are asked.
+    pub(in crate::pipeline) async fn screen_chat(
         &mut self,
         request: &mut ChatRequest,
         stream: bool,
@@ -24,21 +27,27 @@ impl Call {
                  use chat, or give the rule direction = [\"input\", \"tool_results\"]"
             )));
         }
-        let mut screen = Screen { policies: &policies, told: &mut self.findings };
-        for message in &mut request.messages {
-            screen.message(message)?;
-        }
-        screen.fields(&mut request.params, Direction::Input)
+        let screened = self.screened(request, |screen, request| {
+            for message in &mut request.messages {
+                screen.message(message)?;
+            }
+            screen.fields(&mut request.params, Direction::Input)
+        });
+        screened.await
     }
 
     /// The same for embeddings.
-    pub(in crate::pipeline) fn screen_embed(&mut self, request: &mut EmbedRequest) -> Result<(), Error> {
-        let policies = self.policies.clone();
-        let mut screen = Screen { policies: &policies, told: &mut self.findings };
-        for text in &mut request.input {
-            screen.text(text, Direction::Input)?;
-        }
-        screen.fields(&mut request.params, Direction::Input)
+    pub(in crate::pipeline) async fn screen_embed(
+        &mut self,
+        request: &mut EmbedRequest,
+    ) -> Result<(), Error> {
+        let screened = self.screened(request, |screen, request| {
+            for text in &mut request.input {
+                screen.text(text, Direction::Input)?;
+            }
+            screen.fields(&mut request.params, Direction::Input)
+        });
+        screened.await
     }
 }
 

@@ -1,0 +1,114 @@
+//! Detectors of the user's own: asked about whatever the rules of a call want to know of its texts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::time::timeout_at;
+
+use super::Screen;
+use crate::Error;
+use crate::call::Text;
+use crate::clock::now;
+use crate::pipeline::Call;
+use crate::policy::{DetectorFault, Direction, Fault, Finding, PolicySet};
+
+/// So many questions of one call are open at once.
+const AT_ONCE: usize = 64;
+
+/// A text, and who is to judge it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Question {
+    detector: Arc<str>,
+    direction: Direction,
+    text: Text,
+}
+
+/// What detectors have said of the texts of a call, and what they are still to be asked.
+#[derive(Default)]
+pub(super) struct Answers {
+    known: HashMap<Question, Vec<Finding>>,
+    open: Vec<Question>,
+}
+
+impl Answers {
+    /// What `detectors` have found in a text; whoever has not been asked is noted.
+    pub(super) fn of(&mut self, detectors: &[Arc<str>], text: &str, direction: Direction) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for detector in detectors.iter().filter(|_| !text.is_empty()) {
+            let question = Question { detector: detector.clone(), direction, text: text.into() };
+            match self.known.get(&question) {
+                Some(found) => findings.extend(found.iter().cloned()),
+                None if self.open.contains(&question) => {}
+                None => self.open.push(question),
+            }
+        }
+        findings
+    }
+}
+
+impl Call {
+    /// Walk over the texts of `subject`, and again over its first form with what detectors of the user's own have said of
+    /// them, until there is nothing left to ask: what one policy makes of a text is what the next one asks about.
+    ///
+    /// # Errors
+    /// Those of the walk, and of [`Call::consult`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves `subject` as it was, unless the walk is through.
+    pub(super) async fn screened<T: Clone>(
+        &mut self,
+        subject: &mut T,
+        walk: impl Fn(&mut Screen<'_>, &mut T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let policies = &*self.policies.clone();
+        let mut answers = Answers::default();
+        if !policies.iter().any(PolicySet::calls) {
+            return walk(&mut Screen { policies, told: &mut self.findings, answers: &mut answers }, subject);
+        }
+        let before = self.findings.len();
+        loop {
+            let mut judged = subject.clone();
+            let screen = &mut Screen { policies, told: &mut self.findings, answers: &mut answers };
+            walk(screen, &mut judged)?;
+            if answers.open.is_empty() {
+                *subject = judged;
+                return Ok(());
+            }
+            self.findings.truncate(before);
+            self.consult(&mut answers).await?;
+        }
+    }
+
+    /// Ask what is open.
+    ///
+    /// # Errors
+    /// [`Error::Detector`] of the first that does not judge, which gives the others up.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives all questions up.
+    async fn consult(&self, answers: &mut Answers) -> Result<(), Error> {
+        let open = std::mem::take(&mut answers.open);
+        let asked = stream::iter(open.into_iter().map(|question| self.answer_to(question)));
+        let answered: Vec<_> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
+        answers.known.extend(answered);
+        Ok(())
+    }
+
+    async fn answer_to(&self, question: Question) -> Result<(Question, Vec<Finding>), Error> {
+        let Question { detector, direction, text } = &question;
+        let called = self.engine.extensions.named(detector)?;
+        let began = now();
+        let most = self.engine.config.detector_timeout.min(self.deadline - began);
+        let refused = |fault, source| {
+            let (detector, direction) = (detector.clone(), *direction);
+            Error::Detector(Box::new(DetectorFault { detector, direction, fault, source }))
+        };
+        let said = timeout_at(began + most, called.inspect(text.clone(), *direction)).await;
+        let matches = said.map_err(|_| refused(Fault::TimedOut(most), None))?;
+        let matches = matches.map_err(|cause| refused(Fault::Failed, Some(cause)))?;
+        let found = matches.into_iter().map(|found| found.found(detector, text));
+        let found = found.collect::<Result<_, _>>().map_err(|fault| refused(fault, None))?;
+        Ok((question, found))
+    }
+}
