@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from child import run
+from child import run, start
+from command import iron as command
 
 FORK = """
 import warnings
@@ -180,3 +183,34 @@ assert worker.exitcode == 0
 """,
         simulator=iron_simulator,
     )
+
+
+def test_a_child_does_not_keep_the_lease_of_its_dead_parent(iron_simulator, tmp_path):
+    ledger = str(tmp_path / "ledger.db")
+    program = FORK + f"""
+budget = {{"limit_usd": "1", "ledger": {ledger!r}}}
+one = iron.SyncClient({{"budget": budget}}, base_url=URL, api_key="k", model="openai/gpt-6-luna")
+one.chat("Hello", max_tokens=50)
+if os.fork() == 0:
+    print("child lives", flush=True)
+    sys.stdin.read()
+    os._exit(0)
+sys.stdin.read()
+"""
+
+    def leases():
+        shown = json.loads(command("budget", "show", "--json", "--ledger", ledger).stdout)
+        return [lease["is_alive"] for lease in shown["budgets"][0]["windows"][0]["leases"]]
+
+    with start(program, simulator=iron_simulator) as parent:
+        assert parent.stdout.readline() == "child lives\n"
+        assert leases() == [True], "the child has let go of it, and the parent has not"
+        parent.kill()
+        parent.wait()
+        assert leases() == [False]
+        released = command("budget", "release", "--ledger", ledger)
+        assert "1 lease of a dead process" in released.stdout, released
+        assert leases() == []
+        # Only now the child ends.
+        parent.communicate()
+    assert command("budget", "verify", "--ledger", ledger).returncode == 0

@@ -9,6 +9,7 @@ mod convert;
 mod delivery;
 mod error;
 mod events;
+mod fork;
 mod guard;
 mod log;
 mod policy;

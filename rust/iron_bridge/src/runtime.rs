@@ -60,6 +60,7 @@ fn start(py: Python<'_>) -> PyResult<&'static Started> {
     if let Some(started) = STARTED.get() {
         return Ok(started);
     }
+    crate::fork::watch().map_err(|cause| error::internal(py, &format!("cannot watch for forks: {cause}")))?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKER_THREADS);
     let runtime = Builder::new_multi_thread()
         .worker_threads(threads)

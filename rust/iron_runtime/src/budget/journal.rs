@@ -37,17 +37,13 @@ pub(crate) struct Journal {
 impl Journal {
     /// Begin the journal of a new lease, and lock it.
     pub(crate) fn create(path: &Path, lease: LeaseId) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.append(true).read(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path)?;
-        file.try_lock()?;
+        let journal = Self { file: open_new(path)?, path: path.into(), lease, torn: AtomicBool::new(false) };
+        journal.file.try_lock()?;
         let mut header = [0; HEADER_BYTES];
         header[..8].copy_from_slice(MAGIC);
         header[8..].copy_from_slice(lease.as_bytes());
-        file.write_all(&header)?;
-        Ok(Self { file, path: path.into(), lease, torn: AtomicBool::new(false) })
+        (&journal.file).write_all(&header)?;
+        Ok(journal)
     }
 
     pub(crate) fn lease(&self) -> LeaseId {
@@ -86,6 +82,25 @@ impl Journal {
             Err(error) => Err(error),
         }
     }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        super::held::end(&self.file);
+    }
+}
+
+fn open_new(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).read(true).create_new(true);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        super::held::begin(|| options.open(path))
+    }
+    #[cfg(not(unix))]
+    options.open(path)
 }
 
 /// A journal that somebody has left.

@@ -8,6 +8,8 @@ mod account;
 mod book;
 mod fault;
 pub mod file;
+#[cfg(unix)]
+mod held;
 mod journal;
 mod keeper;
 mod lease;
@@ -19,6 +21,8 @@ mod window;
 
 pub use account::Shared;
 pub use fault::LedgerFault;
+#[cfg(unix)]
+pub use held::HeldJournals;
 pub use ledger::Ledger;
 pub use limit::{Budget, BudgetSnapshot};
 pub use reservation::{Ask, Reservation, Sent};
