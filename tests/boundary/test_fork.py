@@ -187,7 +187,9 @@ assert worker.exitcode == 0
 
 def test_a_child_does_not_keep_the_lease_of_its_dead_parent(iron_simulator, tmp_path):
     ledger = str(tmp_path / "ledger.db")
-    program = FORK + f"""
+    program = (
+        FORK
+        + f"""
 budget = {{"limit_usd": "1", "ledger": {ledger!r}}}
 one = iron.SyncClient({{"budget": budget}}, base_url=URL, api_key="k", model="openai/gpt-6-luna")
 one.chat("Hello", max_tokens=50)
@@ -197,6 +199,7 @@ if os.fork() == 0:
     os._exit(0)
 sys.stdin.read()
 """
+    )
 
     def leases():
         shown = json.loads(command("budget", "show", "--json", "--ledger", ledger).stdout)

@@ -5,13 +5,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 use iron_protocol::NanoUsd;
-use iron_runtime::budget::Budget;
+use iron_runtime::budget::{Ask, Budget};
 use iron_runtime::{CallContext, Error};
 use iron_simulator::{At, Fault, Millis, Reply, Rule, Simulator, StallFault};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::rig::{AROUND, LONG, Rig, ask, nanos, simulator, soon, until, within};
+use crate::rig::{AROUND, LONG, Rig, ask, nanos, reserved, simulator, soon, until, within};
 
 fn slow() -> Rule {
     Rule { latency_ms: Some(Millis::Between(1.0, 10.0)), ..Reply::tokens(3).into() }
@@ -208,4 +208,44 @@ async fn a_line_for_one_provider_keeps_no_place_from_another() {
     drop(line);
     assert_eq!((rig.stats().await.requests, other.stats().requests), (1, 3));
     assert_eq!(rig.client.in_flight(), 0);
+}
+
+/// A client for one request at once, and a call that waits for the money of a budget of its own.
+#[tokio::test]
+async fn a_call_that_waits_for_money_holds_no_place() {
+    let rig = Rig::with(vec![slow()], json!({"limits": {"concurrency": 1}})).await;
+    let price = reserved("x", 5);
+    let poor = Budget::new(&rig.ledger, "poor", price);
+    let held = soon(rig.ledger.reserve([poor.clone()].into(), Ask::exactly(price), None)).await.unwrap();
+    let mut waiting = Box::pin(rig.client.chat(ask("x", 5), within([poor.clone()])));
+    until(|| (&mut waiting).now_or_never().is_none() && poor.snapshot().waiting == 1).await;
+    for _ in 0..3 {
+        soon(rig.client.chat(ask("x", 5), within([]))).await.unwrap();
+    }
+    held.release();
+    soon(waiting).await.unwrap();
+    let stats = rig.stats().await;
+    assert_eq!((stats.requests, stats.max_in_progress), (4, 1));
+    rig.at_rest(&poor);
+}
+
+#[tokio::test]
+async fn a_call_that_has_waited_for_money_keeps_it_while_it_waits_for_a_place() {
+    let stalled = Rule::from(Fault::Stall(StallFault { at: At::BeforeHeaders, ms: None }));
+    let first = Rule { times: Some(1), ..stalled };
+    let rig = Rig::with(vec![first, slow()], json!({"limits": {"concurrency": 1}})).await;
+    let price = reserved("x", 5);
+    let poor = Budget::new(&rig.ledger, "poor", price);
+    let held = soon(rig.ledger.reserve([poor.clone()].into(), Ask::exactly(price), None)).await.unwrap();
+    let mut waiting = Box::pin(rig.client.chat(ask("x", 5), within([poor.clone()])));
+    until(|| (&mut waiting).now_or_never().is_none() && poor.snapshot().waiting == 1).await;
+    let mut holding = Box::pin(rig.client.chat(ask("x", 5), within([])));
+    until(|| (&mut holding).now_or_never().is_none() && rig.simulator.stats().requests == 1).await;
+    held.release();
+    until(|| (&mut waiting).now_or_never().is_none() && poor.snapshot().waiting == 0).await;
+    assert_eq!((poor.snapshot().held, rig.simulator.stats().requests), (price, 1));
+    drop(holding);
+    soon(waiting).await.unwrap();
+    assert_eq!(rig.simulator.stats().requests, 2);
+    rig.at_rest(&poor);
 }

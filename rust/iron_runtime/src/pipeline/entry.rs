@@ -1,7 +1,7 @@
 //! The last doors before an upstream: its gate, the limits, the budgets, its breaker.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use super::Call;
@@ -9,7 +9,7 @@ use super::asked::Plan;
 use crate::Error;
 use crate::budget::{Ask, Reservation};
 use crate::clock::now;
-use crate::limit::Full;
+use crate::limit::{Full, Slot};
 use crate::route::Stop;
 use crate::upstream::{Billing, Failure, Retry, Upstream, Visit};
 
@@ -30,10 +30,13 @@ impl Call {
         let counted = engine.limits.attempt(stop.target, plan.rate_tokens(), wait, deadline);
         self.queue(counted).await.map_err(|full| self.full(&full, wait))?;
         loop {
-            let budgets = self.chain.clone();
-            let place = engine.limits.place(stop.target, &budgets, wait, deadline);
-            let slot = self.queue(place).await.map_err(|full| self.full(&full, wait))?;
-            let reservation = self.reserve(plan.ask).await?;
+            let place = self.place(stop, wait).await?;
+            let (reservation, waited) = self.reserve(plan.ask, place).await?;
+            let slot = match waited {
+                Money::AtOnce(slot) => slot,
+                // It keeps the money, which it has waited for in order. Those before it have both, and so will end.
+                Money::Later => self.place(stop, wait).await?,
+            };
             if upstream.gate.closed().is_none() {
                 // Last, so that no probe's place is taken by a call that waits.
                 return Ok((reservation, upstream.visit(slot).map_err(Failure::elsewhere)?));
@@ -65,12 +68,28 @@ impl Call {
         passed.map_err(|closed| Failure::elsewhere(upstream.closed(closed.until)))
     }
 
-    async fn reserve(&mut self, ask: Ask) -> Result<Reservation, Failure> {
+    /// A place in all limits on requests at once.
+    async fn place(&mut self, stop: &Stop<'_>, wait: bool) -> Result<Slot, Failure> {
+        let (engine, budgets) = (self.engine.clone(), self.chain.clone());
+        let place = engine.limits.place(stop.target, &budgets, wait, self.deadline);
+        self.queue(place).await.map_err(|full| self.full(&full, wait))
+    }
+
+    /// Reserve `ask`. The place is given up if the money has to be waited for: it would be kept from calls that others
+    /// pay for.
+    async fn reserve(&mut self, ask: Ask, place: Slot) -> Result<(Reservation, Money), Failure> {
         let (ledger, chain) = (self.engine.ledger.clone(), self.chain.clone());
-        let request = self.context.request_id;
-        let reservation = self.queue(ledger.reserve_for(request, chain, ask, Some(self.deadline))).await;
+        let reserved = ledger.reserve_for(self.context.request_id, chain, ask, Some(self.deadline));
+        let mut reserved = pin!(reserved);
+        let (reservation, money) = match poll_once(reserved.as_mut()).await {
+            Poll::Ready(reservation) => (reservation, Money::AtOnce(place)),
+            Poll::Pending => {
+                drop(place);
+                (self.queue(reserved).await, Money::Later)
+            }
+        };
         match reservation {
-            Ok(reservation) => Ok(reservation.on_bill(self.watch.bill())),
+            Ok(reservation) => Ok((reservation.on_bill(self.watch.bill()), money)),
             Err(Error::BudgetExceeded(refusal)) => {
                 let retry = Retry::Cheaper(refusal.estimate);
                 Err(Failure { error: Error::BudgetExceeded(refusal), billing: Billing::Free, retry })
@@ -82,7 +101,7 @@ impl Call {
     /// Wait for `turn`, and count the time, if there is any.
     pub(super) async fn queue<T>(&mut self, turn: impl Future<Output = T>) -> T {
         let mut turn = pin!(turn);
-        if let Poll::Ready(came) = poll_fn(|cx| Poll::Ready(turn.as_mut().poll(cx))).await {
+        if let Poll::Ready(came) = poll_once(turn.as_mut()).await {
             return came;
         }
         let (engine, began) = (self.engine.clone(), now());
@@ -92,4 +111,16 @@ impl Call {
         self.queued += began.elapsed();
         came
     }
+}
+
+/// Whether the money was there.
+enum Money {
+    /// With the place that was taken before.
+    AtOnce(Slot),
+    /// It was waited for, without a place.
+    Later,
+}
+
+async fn poll_once<T>(mut turn: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    poll_fn(|cx| Poll::Ready(turn.as_mut().poll(cx))).await
 }
