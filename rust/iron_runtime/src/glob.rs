@@ -34,6 +34,23 @@ impl Globs {
         self.0.iter().any(|glob| glob.matches(name))
     }
 
+    /// Whether one of them is the name, written out.
+    pub(crate) fn spell(&self, name: &str) -> bool {
+        self.0
+            .iter()
+            .any(|glob| !glob.pattern_chars().iter().any(|c| "*?".contains(*c)) && glob.matches(name))
+    }
+
+    /// Whether every one has a slash, so that none matches an alias.
+    pub(crate) fn have_slashes(&self) -> bool {
+        self.0.iter().all(|glob| glob.pattern_chars().contains(&'/'))
+    }
+
+    /// Those that match none of the names.
+    pub(crate) fn idle<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = String> + 'a {
+        self.0.iter().filter(|glob| !names.iter().any(|name| glob.matches(name))).map(WildMatch::pattern)
+    }
+
     /// Whether it is certain that they match every name that one of `others` matches.
     pub(crate) fn include(&self, others: &Self) -> bool {
         others.0.iter().all(|other| self.0.iter().any(|own| includes(own, other)))
@@ -67,6 +84,15 @@ mod tests {
             assert_eq!(models.matches(name), matches, "{name}");
         }
         assert!(!globs(&[]).matches(""));
+    }
+
+    #[test]
+    fn a_name_is_spelled_without_wildcards() {
+        let aliases = globs(&["fast", "mini*"]);
+        assert!(aliases.spell("Fast") && aliases.matches("mini-2"));
+        assert!(!aliases.spell("mini-2") && !aliases.spell("mini*"));
+        let names = ["fast".to_owned(), "slow".to_owned()];
+        assert_eq!(aliases.idle(&names).collect::<Vec<_>>(), ["mini*"]);
     }
 
     #[test]

@@ -11,7 +11,6 @@ mod detect;
 mod error;
 mod event;
 mod extension;
-#[expect(dead_code, reason = "rules are narrowed with it next")]
 mod glob;
 mod json;
 mod limit;

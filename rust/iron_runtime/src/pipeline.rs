@@ -30,10 +30,10 @@ use crate::clock::{Instant, now};
 use crate::config::Config;
 use crate::extension::Extensions;
 use crate::limit::Limits;
-use crate::policy::{PolicySet, Told};
+use crate::policy::{Chain, PolicySet, Told};
 use crate::pricing::Estimate;
 use crate::route::Route;
-use crate::run::Run;
+use crate::run::{Run, Who};
 use crate::stream::ChatStream;
 use crate::upstream::{Http, Pool};
 use crate::watch::{Watch, Watchers};
@@ -62,6 +62,9 @@ pub(crate) struct Call {
     context: CallContext,
     chain: Arc<[Budget]>,
     policies: Arc<[PolicySet]>,
+    /// Those policies as they speak of this call, once it is screened.
+    held: Option<Arc<Chain>>,
+    who: Arc<Who>,
     began: Instant,
     deadline: Instant,
     total: Duration,
@@ -109,10 +112,7 @@ pub(crate) fn estimate(engine: &Engine, request: &ChatRequest) -> Result<Estimat
 impl Engine {
     /// The route of a model, or of the one that calls without a model mean.
     fn route(&self, model: &str) -> Result<Arc<Route>, Error> {
-        let config = &self.config;
-        let model =
-            if model.is_empty() { config.default_model.as_deref().unwrap_or_default() } else { model };
-        config.routes.resolve(model)
+        self.config.routes.resolve(self.config.model(model))
     }
 }
 
@@ -189,6 +189,8 @@ impl Call {
             engine: engine.clone(),
             chain,
             policies,
+            held: None,
+            who,
             began,
             deadline: began + total,
             total,

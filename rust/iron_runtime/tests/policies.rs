@@ -1,8 +1,8 @@
 //! Policies, as the provider and the caller see them.
 
 use iron_runtime::policy::{Action, Direction};
-use iron_runtime::{ChatRequest, Content, EmbedRequest, Error, Json, Message, Role};
-use iron_simulator::{Reply, Rule};
+use iron_runtime::{ChatRequest, Content, EmbedRequest, Error, Json, Message, Role, Run, Who};
+use iron_simulator::{Reply, Rule, ToolCall};
 use serde_json::{Value, json};
 
 use crate::rig::{MODEL, Rig, ask, soon, within};
@@ -114,4 +114,78 @@ async fn without_rules_nothing_is_looked_at() {
     let reply = soon(rig.client.chat(request, within([]))).await.unwrap();
     assert!(reply.report.findings.is_empty());
     assert_eq!(body(&rig)["messages"][0]["content"], format!("{KEY} {CARD}"));
+}
+
+#[tokio::test]
+async fn a_model_that_an_agent_may_not_use_is_refused_before_anything_is_sent() {
+    let rules =
+        json!([{"name": "cheap", "agents": ["intern"], "not_models": ["ollama/*"], "action": "block"}]);
+    let rig = rig(vec![], rules).await;
+    let context = |agent: &str| {
+        let mut context = within([]);
+        context.run = Some(Run::new(Who::new::<&str>(Some(agent), &[]).unwrap()));
+        context
+    };
+    let refused = soon(rig.client.chat(ask("x", 50), context("intern"))).await.unwrap_err();
+    let Error::PolicyDenied(denied) = &refused else { panic!("{refused:?}") };
+    assert_eq!((&*denied.rule, denied.direction), ("cheap", Direction::Input));
+    assert!(refused.to_string().contains(MODEL), "{refused}");
+    let embed = EmbedRequest { model: MODEL.into(), input: vec!["x".into()], params: Vec::new() };
+    assert!(soon(rig.client.embed(embed, context("intern"))).await.is_err());
+    assert!(soon(rig.client.stream(ask("x", 50), context("intern"))).await.is_err());
+    assert_eq!(rig.stats().await.requests, 0);
+    soon(rig.client.chat(ask("x", 50), context("senior"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rule_for_a_tool_is_about_its_arguments_and_results() {
+    let reply = Reply {
+        tool_calls: ["pay", "mail"]
+            .map(|name| ToolCall { name: name.into(), arguments: Some(json!({"card": CARD})), id: None })
+            .into(),
+        ..Reply::default()
+    };
+    let rules = json!([{"what": ["CREDIT_CARD"], "tools": ["pay*"], "action": "redact"}]);
+    let rig = rig(vec![Rule::from(reply)], rules).await;
+    let mut request = ask("x", 50);
+    let calls = json!([
+        {"id": "1", "type": "function", "function": {"name": "pay", "arguments": "{}"}},
+        {"id": "2", "type": "function", "function": {"name": "mail", "arguments": "{}"}},
+    ]);
+    let calls = ("tool_calls".into(), Json::from_value(&calls).unwrap());
+    request.messages.push(Message { role: Role::Assistant, content: Content::None, extra: vec![calls] });
+    for id in ["1", "2", "gone"] {
+        let id = ("tool_call_id".into(), Json::from_value(&id).unwrap());
+        let content = Content::Text(CARD.into());
+        request.messages.push(Message { role: Role::Tool, content, extra: vec![id] });
+    }
+    let reply = soon(rig.client.chat(request, within([]))).await.unwrap();
+    let sent = body(&rig);
+    let results: Vec<_> = (2..5).map(|nth| sent["messages"][nth]["content"].as_str().unwrap()).collect();
+    assert_eq!(results, ["[CREDIT_CARD]", CARD, "[CREDIT_CARD]"]);
+    let shown: Value = serde_json::from_slice(&reply.body).unwrap();
+    let arguments = |nth: usize| {
+        let text = &shown["choices"][0]["message"]["tool_calls"][nth]["function"]["arguments"];
+        serde_json::from_str::<Value>(text.as_str().unwrap()).unwrap()["card"].clone()
+    };
+    assert_eq!([arguments(0), arguments(1)], ["[CREDIT_CARD]", CARD]);
+}
+
+#[tokio::test]
+async fn a_text_that_is_too_long_is_refused_or_told_of() {
+    let rules = json!([
+        {"name": "long", "what": ["size"], "max_bytes": 20, "direction": ["input"], "action": "block"},
+        {"name": "much", "what": ["size"], "max_total_bytes": 20, "action": "log"},
+    ]);
+    let rig = rig(vec![], rules).await;
+    let refused = soon(rig.client.chat(ask(&"x".repeat(21), 50), within([]))).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "rule \"long\" refuses the call: input is longer than max_bytes = 20; shorten it, or raise the bound"
+    );
+    let mut request = ask("0123456789ab", 50);
+    request.messages.push(Message::user("0123456789ab".to_owned()));
+    let reply = soon(rig.client.chat(request, within([]))).await.unwrap();
+    let told: Vec<_> = reply.report.findings.iter().map(|told| told.to_owned().entity.to_string()).collect();
+    assert_eq!(told[0], "SIZE");
 }

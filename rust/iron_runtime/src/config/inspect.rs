@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::load::Loaded;
 use super::{Config, InForce, Provider, Sources, Strategy, in_force};
 use crate::Error;
-use crate::policy::PolicySet;
 use crate::pricing::Kind;
 
 /// A configuration that is valid, laid out.
@@ -86,7 +85,9 @@ impl Inspection {
             warnings: Vec::new(),
         };
         inspection.warnings = inspection.risks(&loaded);
-        inspection.warnings.extend(config.policy().map(PolicySet::warnings).unwrap_or_default());
+        inspection.warnings.extend(
+            config.policy().map(|policy| policy.warnings(Some(&config.routes.names()))).unwrap_or_default(),
+        );
         Ok(inspection)
     }
 }

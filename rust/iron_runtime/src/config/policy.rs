@@ -40,14 +40,54 @@ impl Default for PolicySettings {
 pub struct RuleSettings {
     /// What it is called where it decides.
     pub name: Option<String>,
-    /// Entities, families of entities, `keyword:NAME`, `pattern:NAME`, `detector:NAME`, or `*`.
+    /// Entities, families of entities, `keyword:NAME`, `pattern:NAME`, `detector:NAME`, `*` for all of them, or `size`; absent, the rule is about which calls may be made.
+    #[serde(default)]
     pub what: Vec<String>,
     /// Where the text goes; everywhere when empty.
     #[serde(default)]
     pub direction: Vec<Direction>,
+    /// Globs: the rule is about calls of agents with these names alone.
+    #[serde(default)]
+    pub agents: Vec<String>,
+    /// Globs: the rule is about calls with one of these tags alone.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Globs: the rule is about calls to these models alone, by the alias that was asked for or by `provider/model`.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Globs: the rule is not about calls to these models.
+    #[serde(default)]
+    pub not_models: Vec<String>,
+    /// Globs: the rule is about arguments and results of these tools alone.
+    #[serde(default)]
+    pub tools: Vec<String>,
     /// What is done.
     pub action: Action,
     /// The least score of a finding; 0.5 when absent.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub threshold: Option<f32>,
+    /// With `what = ["size"]`: a text of more bytes is found.
+    pub max_bytes: Option<u64>,
+    /// With `what = ["size"]`: texts of one call that have more bytes together are found.
+    pub max_total_bytes: Option<u64>,
+}
+
+impl RuleSettings {
+    /// A rule for everybody, in every direction.
+    pub fn new<W: Into<String>>(what: impl IntoIterator<Item = W>, action: Action) -> Self {
+        Self {
+            name: None,
+            what: what.into_iter().map(Into::into).collect(),
+            direction: Vec::new(),
+            agents: Vec::new(),
+            tags: Vec::new(),
+            models: Vec::new(),
+            not_models: Vec::new(),
+            tools: Vec::new(),
+            action,
+            threshold: None,
+            max_bytes: None,
+            max_total_bytes: None,
+        }
+    }
 }

@@ -81,6 +81,25 @@ impl Config {
         self.policy.as_ref()
     }
 
+    /// Every name by which a model that has a price can be asked for.
+    pub fn models(&self) -> Vec<String> {
+        self.routes.names()
+    }
+
+    /// `provider/model` of every upstream that may answer a call to `model`; to the default one, if that is empty.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the name is not known or the model has no price.
+    pub fn upstreams(&self, model: &str) -> Result<Vec<Arc<str>>, Error> {
+        let route = self.routes.resolve(self.model(model))?;
+        Ok(route.targets().map(|target| target.listed.clone()).collect())
+    }
+
+    /// A model as it was asked for, or the one that calls without a model mean; empty without one.
+    pub fn model<'a>(&'a self, model: &'a str) -> &'a str {
+        if model.is_empty() { self.default_model.as_deref().unwrap_or_default() } else { model }
+    }
+
     /// What to do about a key that `model` needs and its provider lacks; `None` if it can be called.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ pub enum Entity {
     Pattern(Arc<str>),
     /// What a detector of the user's own found, and what that calls it.
     Detector(Arc<str>, Option<Arc<str>>),
+    /// A text that is too long for a rule.
+    Size,
 }
 
 /// Entities that belong together: rules can name a family, and of overlapping findings of one family the surest stays.
@@ -124,7 +126,7 @@ impl Entity {
     pub fn family(&self) -> Family {
         match self {
             Self::Known(known) => known.family(),
-            Self::Keyword(_) | Self::Pattern(_) | Self::Detector(..) => Family::Custom,
+            Self::Keyword(_) | Self::Pattern(_) | Self::Detector(..) | Self::Size => Family::Custom,
         }
     }
 }
@@ -137,6 +139,7 @@ impl fmt::Display for Entity {
             Self::Pattern(name) => write!(f, "pattern:{name}"),
             Self::Detector(name, None) => write!(f, "detector:{name}"),
             Self::Detector(name, Some(label)) => write!(f, "detector:{name}/{label}"),
+            Self::Size => f.write_str("SIZE"),
         }
     }
 }

@@ -34,6 +34,13 @@ fn any(chars: &[u8]) -> bool {
     chars.windows(2).any(|pair| pair[0] != pair[1])
 }
 
+/// The highest score of a kind.
+pub(super) fn highest_score(entity: Known) -> f32 {
+    let scores =
+        IDENTIFIERS.iter().filter(|identifier| identifier.entity == entity).flat_map(|kind| kind.scores);
+    scores.fold(0.0, f32::max)
+}
+
 /// By how much a checksum alone says: one in ten random numbers passes a check digit, so that form or words decide.
 #[rustfmt::skip]
 static IDENTIFIERS: &[Identifier] = &[

@@ -13,6 +13,7 @@ mod custom;
 mod encoded;
 mod entity;
 mod group;
+mod highest;
 mod identifier;
 mod injection;
 mod lexicon;
@@ -64,8 +65,17 @@ impl Finding {
     }
 }
 
+/// What a text holds, in order of place.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// What the built-in detectors found.
+    pub(crate) built_in: Vec<Finding>,
+    /// What each configuration's own lists and patterns found, with its number.
+    pub(crate) custom: Vec<(usize, Finding)>,
+}
+
 /// Which detectors to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each detector is asked or not, whatever the others are")]
 pub(crate) struct Wanted {
     pub(crate) pii: bool,
@@ -74,9 +84,19 @@ pub(crate) struct Wanted {
     pub(crate) injection: bool,
 }
 
-#[cfg(test)]
 impl Wanted {
+    #[cfg(test)]
     const ALL: Self = Self { pii: true, network: true, secrets: true, injection: true };
+
+    /// What either wants.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            pii: self.pii || other.pii,
+            network: self.network || other.network,
+            secrets: self.secrets || other.secrets,
+            injection: self.injection || other.injection,
+        }
+    }
 }
 
 /// The built-in detectors, made once for the process.
@@ -102,8 +122,13 @@ impl Detectors {
             .map_err(|error| Error::Internal { message: format!("the built-in detectors: {error}") })
     }
 
-    /// What the text holds, in order of place.
-    pub(crate) fn inspect(&self, text: &str, wanted: Wanted, custom: &Custom) -> Vec<Finding> {
+    /// What the text holds.
+    pub(crate) fn inspect<'c>(
+        &self,
+        text: &str,
+        wanted: Wanted,
+        customs: impl Iterator<Item = &'c Custom>,
+    ) -> Found {
         let normal = Normal::of(text);
         let view = View::of(&normal.text, &self.lexicon);
         let mut findings = Vec::new();
@@ -123,12 +148,29 @@ impl Detectors {
         if wanted.injection {
             self.injection.inspect(&self.lexicon, &normal, &view, &mut findings);
         }
-        custom.find(&normal.text, &mut findings);
-        numbers::keep_surest(&mut findings);
-        for finding in &mut findings {
-            finding.span = normal.original(&finding.span);
+        settle(&normal, &mut findings);
+        debug_assert!(
+            findings.iter().all(
+                |found| matches!(found.entity, Entity::Known(known) if found.score <= known.highest_score())
+            ),
+            "a score is higher than the highest there is"
+        );
+        let mut own = Vec::new();
+        for (number, custom) in customs.enumerate() {
+            let mut found = Vec::new();
+            custom.find(&normal.text, &mut found);
+            settle(&normal, &mut found);
+            own.extend(found.into_iter().map(|finding| (number, finding)));
         }
-        findings
+        Found { built_in: findings, custom: own }
+    }
+}
+
+/// Keep the surest of what overlaps, and say where in the original it is.
+fn settle(normal: &Normal<'_>, findings: &mut Vec<Finding>) {
+    numbers::keep_surest(findings);
+    for finding in findings {
+        finding.span = normal.original(&finding.span);
     }
 }
 

@@ -5,7 +5,8 @@ use super::*;
 fn found(text: &str) -> Vec<(String, &str)> {
     let detectors = Detectors::built_in().unwrap();
     detectors
-        .inspect(text, Wanted::ALL, &Custom::default())
+        .inspect(text, Wanted::ALL, std::iter::empty())
+        .built_in
         .into_iter()
         .filter(|finding| finding.score >= 0.5)
         .map(|finding| (finding.entity.to_string(), &text[finding.span]))
@@ -143,7 +144,7 @@ fn secrets_are_found_and_placeholders_are_not() {
 
 fn injection(text: &str) -> f32 {
     let detectors = Detectors::built_in().unwrap();
-    let findings = detectors.inspect(text, Wanted::ALL, &Custom::default());
+    let findings = detectors.inspect(text, Wanted::ALL, std::iter::empty()).built_in;
     findings
         .iter()
         .filter(|f| f.entity == Entity::Known(Known::PromptInjection))

@@ -1,5 +1,7 @@
 //! Actions: what a text is once the findings in it have been dealt with.
 
+use std::sync::OnceLock;
+
 use sha2::{Digest, Sha256};
 
 use super::{Action, Change, Decision};
@@ -10,7 +12,7 @@ const SHOWN: usize = 4;
 const HASH: usize = 16;
 
 /// The text with every action done; `None` where nothing changes.
-pub(super) fn apply(text: &str, decisions: &[Decision], hash_key: &[u8; 32]) -> Option<String> {
+pub(super) fn apply(text: &str, decisions: &[Decision]) -> Option<String> {
     let changes = merged(decisions);
     if changes.is_empty() {
         return None;
@@ -23,7 +25,7 @@ pub(super) fn apply(text: &str, decisions: &[Decision], hash_key: &[u8; 32]) -> 
         match action {
             Action::Mask => mask(&text[span], &mut written),
             Action::Hash => {
-                written.extend(["[", &entity.to_string(), ":", &hash(&text[span], hash_key), "]"]);
+                written.extend(["[", &entity.to_string(), ":", &hash(&text[span]), "]"]);
             }
             _ => written.extend(["[", &entity.to_string(), "]"]),
         }
@@ -58,7 +60,11 @@ fn mask(text: &str, into: &mut String) {
     }
 }
 
-fn hash(text: &str, key: &[u8; 32]) -> String {
+/// The same for the same text as long as the process lives, whatever policy hashes it: what was hashed in an earlier call
+/// of a conversation is the same in a later one.
+fn hash(text: &str) -> String {
+    static KEY: OnceLock<[u8; 32]> = OnceLock::new();
+    let key = KEY.get_or_init(rand::random);
     // The key comes first and last, so that nothing can be appended to what is hashed.
     let digest = Sha256::new().chain_update(key).chain_update(text).chain_update(key).finalize();
     let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);

@@ -1,7 +1,13 @@
 //! Policies: ordered rules that say what happens to a finding.
 
 mod action;
+mod chain;
+mod layer;
+mod narrow;
+mod reach;
+mod recommended;
 mod rules;
+mod size;
 
 #[cfg(test)]
 mod tests;
@@ -12,11 +18,17 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::rules::{Rule, default_rules};
+pub use self::chain::Chain;
+pub use self::layer::Passed;
+pub use self::narrow::{Caller, Miss};
+use self::recommended::default_rules;
+use self::rules::{About, Rule};
+pub use self::size::Totals;
 use crate::Error;
 use crate::config::PolicySettings;
 use crate::detect::{Custom, Detectors, Wanted};
 pub use crate::detect::{Detector, DetectorFault, Entity, Family, Fault, Finding, Known, Match};
+use crate::run::Who;
 
 /// What a rule does to the text that it finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -92,8 +104,12 @@ struct Compiled {
     wanted: [Wanted; 4],
     /// Detectors of the user's own to ask in each direction.
     called: [Vec<Arc<str>>; 4],
-    /// Keys the hashes of the action `hash`.
-    hash_key: [u8; 32],
+    /// Whether a rule is not for every call.
+    is_narrowed: bool,
+    /// Whether a rule is not for every tool.
+    names_tools: bool,
+    /// Whether a rule is about sizes.
+    measures: bool,
 }
 
 /// A finding, and the rule that decided.
@@ -136,7 +152,7 @@ impl Decision {
 #[derive(Clone, Debug)]
 pub struct Judgement {
     /// Every finding with its decision, in order of place.
-    pub decisions: Vec<Decision>,
+    pub decisions: Arc<[Decision]>,
     /// The text with every action done; `None` where it stays as it is.
     pub text: Option<String>,
 }
@@ -159,9 +175,16 @@ impl PolicySet {
         let patterns = settings.patterns.iter().map(|(name, pattern)| (name.as_str(), pattern.as_str()));
         let custom = Custom::new(keywords, patterns)?;
         let rules = rules::lower(settings)?;
-        let wanted = Direction::ALL.map(|direction| rules::wanted(&rules, direction));
-        let called = Direction::ALL.map(|direction| rules::called(&rules, direction));
-        Ok(Self(Arc::new(Compiled { rules, custom, detectors, wanted, called, hash_key: rand::random() })))
+        Ok(Self(Arc::new(Compiled {
+            wanted: Direction::ALL.map(|direction| rules::wanted(&rules, direction)),
+            called: Direction::ALL.map(|direction| rules::called(&rules, direction)),
+            is_narrowed: rules.iter().any(|rule| !rule.narrow.is_for_everybody()),
+            names_tools: rules.iter().any(|rule| rule.narrow.names_tools()),
+            measures: rules.iter().any(|rule| matches!(rule.about, About::Size { .. })),
+            rules,
+            custom,
+            detectors,
+        })))
     }
 
     /// The rules that hold where the configuration has none and a policy is asked for.
@@ -177,47 +200,16 @@ impl PolicySet {
         &self.0.called[direction as usize]
     }
 
-    /// Whether any rule names a detector of the user's own.
-    pub(crate) fn calls(&self) -> bool {
-        self.0.called.iter().any(|names| !names.is_empty())
-    }
-
-    /// Judge a text by the built-in detectors.
+    /// Judge a text of a call of which nothing is known.
     pub fn judge(&self, text: &str, direction: Direction) -> Judgement {
-        self.judge_with(text, direction, Vec::new())
+        let nobody = Who::default();
+        Chain::new([self], &Caller::new(&nobody, "", [])).judge(text, direction, None)
     }
 
-    /// Judge a text by the built-in detectors and by what those of the user's own have found in it.
-    pub(crate) fn judge_with(&self, text: &str, direction: Direction, called: Vec<Finding>) -> Judgement {
-        let Compiled { detectors, custom, wanted, .. } = &*self.0;
-        let mut findings = detectors.inspect(text, wanted[direction as usize], custom);
-        if !called.is_empty() {
-            findings.extend(called);
-            findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
-        }
-        let decisions: Vec<_> = findings.into_iter().map(|finding| self.decide(finding, direction)).collect();
-        let text = action::apply(text, &decisions, &self.0.hash_key);
-        Judgement { decisions, text }
-    }
-
-    fn decide(&self, finding: Finding, direction: Direction) -> Decision {
-        let applies = |rule: &&Rule| rule.applies(&finding, direction);
-        match self.0.rules.iter().find(applies) {
-            Some(rule) => Decision { action: rule.action, rule: Some(rule.name.clone()), finding },
-            None => Decision { action: Action::Allow, rule: None, finding },
-        }
-    }
-
-    /// The first rule that changes or refuses what a model says.
-    pub(crate) fn acts_on_output(&self) -> Option<&str> {
-        let said = [Direction::Output, Direction::ToolArguments];
-        let acts = |rule: &&Rule| rule.action >= Action::Mask && said.iter().any(|to| rule.goes(*to));
-        self.0.rules.iter().find(acts).map(|rule| &*rule.name)
-    }
-
-    /// Each rule that another makes pointless, in a sentence.
-    pub fn warnings(&self) -> Vec<String> {
-        rules::shadowed(&self.0.rules)
+    /// Each rule, or part of one, that can never decide, in a sentence. `models` are all names by which a model can be
+    /// asked for, where they are known.
+    pub fn warnings(&self, models: Option<&[String]>) -> Vec<String> {
+        reach::warnings(&self.0.rules, models)
     }
 }
 

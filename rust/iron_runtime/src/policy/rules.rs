@@ -1,8 +1,9 @@
-//! Rules: settings lowered into what can be asked of a finding, and rules that can never be asked.
+//! Rules: settings lowered into what can be asked of a finding, of a text's size and of a call.
 
 use std::sync::Arc;
 
-use super::Direction::{Input, Output, ToolArguments, ToolResults};
+use super::Direction::{ToolArguments, ToolResults};
+use super::narrow::{Miss, Narrow};
 use super::{Action, Direction};
 use crate::Error;
 use crate::config::{PolicySettings, RuleSettings, unknown};
@@ -10,15 +11,28 @@ use crate::detect::{Entity, Family, Finding, Known, Wanted, is_label};
 
 /// What a rule that names no threshold takes as found.
 const THRESHOLD: f32 = 0.5;
+/// What a rule on sizes names.
+const SIZE: &str = "size";
 
 /// One rule.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) name: Arc<str>,
     pub(super) action: Action,
-    what: Vec<What>,
+    pub(super) about: About,
+    pub(super) narrow: Narrow,
     directions: Vec<Direction>,
-    threshold: f32,
+}
+
+/// What a rule is about.
+#[derive(Clone, Debug)]
+pub(super) enum About {
+    /// What is found in a text, with that score at least.
+    Findings { what: Vec<What>, threshold: f32 },
+    /// How many bytes a text may have, and those of a call together.
+    Size { text: Option<u64>, total: Option<u64> },
+    /// Which calls may be made.
+    Calls,
 }
 
 /// What a rule speaks of.
@@ -42,7 +56,7 @@ impl What {
     }
 
     /// Whether whatever `other` speaks of, this speaks of too.
-    fn includes(&self, other: &Self) -> bool {
+    pub(super) fn includes(&self, other: &Self) -> bool {
         match other {
             Self::Entity(entity) => self.covers(entity),
             other => *self == Self::Everything || self == other,
@@ -56,41 +70,51 @@ impl Rule {
         self.directions.contains(&direction)
     }
 
-    pub(super) fn applies(&self, finding: &Finding, direction: Direction) -> bool {
-        finding.score >= self.threshold
-            && self.goes(direction)
-            && self.what.iter().any(|what| what.covers(&finding.entity))
+    /// Where the texts go that it speaks of.
+    pub(super) fn directions(&self) -> impl Iterator<Item = Direction> {
+        self.directions.iter().copied()
     }
-}
 
-/// The rules that hold where the configuration has none: keys and numbers that must not leave, and open attacks.
-pub(crate) fn default_rules() -> Vec<RuleSettings> {
-    let rule = |name: &str, what: &[&str], directions: &[Direction], action, threshold| RuleSettings {
-        name: Some(name.to_owned()),
-        what: what.iter().map(|what| (*what).to_owned()).collect(),
-        direction: directions.to_vec(),
-        action,
-        threshold: Some(threshold),
-    };
-    vec![
-        rule("secrets", &["API_KEY", "PRIVATE_KEY", "JWT", "CONNECTION_STRING"], &[], Action::Block, 0.9),
-        rule("injection", &["prompt_injection"], &[Input, ToolResults], Action::Block, 0.9),
-        rule(
-            "accounts",
-            &["CREDIT_CARD", "IBAN_CODE", "US_SSN"],
-            &[Input, ToolArguments],
-            Action::Redact,
-            0.6,
-        ),
-        rule(
-            "accounts told",
-            &["CREDIT_CARD", "IBAN_CODE", "US_SSN"],
-            &[Output, ToolResults],
-            Action::Log,
-            0.6,
-        ),
-        rule("everything else", &["*"], &[], Action::Log, 0.5),
-    ]
+    /// Whether it does anything but let pass: then it speaks of what it cannot tell, and otherwise it does not.
+    pub(super) fn acts(&self) -> bool {
+        self.action >= Action::Mask
+    }
+
+    /// Whether it speaks of texts that go there, to or from that tool if they do.
+    pub(super) fn takes(&self, direction: Direction, tool: Option<&str>) -> bool {
+        self.goes(direction) && self.narrow.takes_tool(tool, self.acts())
+    }
+
+    /// What it looks for in texts.
+    pub(super) fn what(&self) -> &[What] {
+        match &self.about {
+            About::Findings { what, .. } => what,
+            About::Size { .. } | About::Calls => &[],
+        }
+    }
+
+    pub(super) fn applies(&self, finding: &Finding, direction: Direction, tool: Option<&str>) -> bool {
+        self.covers(&finding.entity) && self.misses(finding, direction, tool).is_none()
+    }
+
+    /// Whether it looks for that.
+    pub(super) fn covers(&self, entity: &Entity) -> bool {
+        self.what().iter().any(|what| what.covers(entity))
+    }
+
+    /// Why it does not speak of a finding that it looks for.
+    pub(super) fn misses(&self, finding: &Finding, direction: Direction, tool: Option<&str>) -> Option<Miss> {
+        let About::Findings { threshold, .. } = self.about else { return None };
+        if !self.goes(direction) {
+            Some(Miss::Direction)
+        } else if !self.narrow.takes_tool(tool, self.acts()) {
+            Some(Miss::Tool)
+        } else if finding.score < threshold {
+            Some(Miss::Threshold)
+        } else {
+            None
+        }
+    }
 }
 
 /// Settings as rules.
@@ -99,28 +123,82 @@ pub(super) fn lower(settings: &PolicySettings) -> Result<Vec<Rule>, Error> {
 }
 
 fn one(settings: &PolicySettings, index: usize, rule: &RuleSettings) -> Result<Rule, Error> {
-    let place = || format!("policy.rules[{index}]");
-    let threshold = rule.threshold.unwrap_or(THRESHOLD);
-    if !(0.0..=1.0).contains(&threshold) {
-        return Err(Error::config(format!("{}.threshold is {threshold}: it must be from 0 to 1", place())));
+    let place = format!("policy.rules[{index}]");
+    let about = about(settings, &place, rule)?;
+    let wrong = |what: &str| Err(Error::config(format!("{place}.{what}")));
+    let lets_pass_or_refuses = matches!(rule.action, Action::Allow | Action::Log | Action::Block);
+    match &about {
+        About::Findings { .. } if rule.max_bytes.is_some() || rule.max_total_bytes.is_some() => {
+            return wrong("what must be [\"size\"] where max_bytes or max_total_bytes is given");
+        }
+        About::Size { .. } if !lets_pass_or_refuses => {
+            return wrong("action must be \"allow\", \"log\" or \"block\": a size cannot be rewritten");
+        }
+        About::Calls if !matches!(rule.action, Action::Allow | Action::Block) => {
+            return wrong(
+                "action must be \"allow\" or \"block\" where the rule has no what: it is about calls",
+            );
+        }
+        About::Calls if !rule.direction.is_empty() || !rule.tools.is_empty() => {
+            return wrong(
+                "what is empty, so that the rule is about calls: direction and tools have no meaning",
+            );
+        }
+        About::Size { .. } | About::Calls if rule.threshold.is_some() => {
+            return wrong("threshold has no meaning where nothing is detected");
+        }
+        _ => {}
+    }
+    let directions = match (&*rule.direction, rule.tools.is_empty()) {
+        ([], true) => Direction::ALL.to_vec(),
+        ([], false) => vec![ToolArguments, ToolResults],
+        (given, narrowed) => {
+            if let Some(other) =
+                given.iter().find(|to| !narrowed && !matches!(to, ToolArguments | ToolResults))
+            {
+                let other = other.as_str();
+                return wrong(&format!(
+                    "tools has no meaning for direction {other:?}: no tool is at that end"
+                ));
+            }
+            given.to_vec()
+        }
+    };
+    Ok(Rule {
+        name: rule.name.as_deref().unwrap_or(&place).into(),
+        action: rule.action,
+        about,
+        narrow: Narrow::new(&place, rule)?,
+        directions,
+    })
+}
+
+fn about(settings: &PolicySettings, place: &str, rule: &RuleSettings) -> Result<About, Error> {
+    let named_anybody =
+        [&rule.agents, &rule.tags, &rule.models, &rule.not_models].iter().any(|globs| !globs.is_empty());
+    if rule.what.is_empty() && named_anybody {
+        return Ok(About::Calls);
     }
     if rule.what.is_empty() {
         return Err(Error::config(format!(
-            "{}.what is empty: name an entity or a family, or \"*\"",
-            place()
+            "{place}.what is empty: name an entity or a family, or \"*\"; or name agents, tags or models whose calls the rule is about"
         )));
     }
-    let what = rule
-        .what
-        .iter()
-        .map(|name| named(settings, name).map_err(|why| Error::config(format!("{}.what: {why}", place()))));
-    Ok(Rule {
-        name: rule.name.clone().unwrap_or_else(place).into(),
-        action: rule.action,
-        what: what.collect::<Result<_, _>>()?,
-        directions: if rule.direction.is_empty() { Direction::ALL.to_vec() } else { rule.direction.clone() },
-        threshold,
-    })
+    if rule.what.iter().any(|what| what == SIZE) {
+        if rule.what.len() > 1 || rule.max_bytes.is_none() && rule.max_total_bytes.is_none() {
+            return Err(Error::config(format!(
+                "{place}.what: \"size\" stands alone, with max_bytes or max_total_bytes beside it"
+            )));
+        }
+        return Ok(About::Size { text: rule.max_bytes, total: rule.max_total_bytes });
+    }
+    let threshold = rule.threshold.unwrap_or(THRESHOLD);
+    if !(0.0..=1.0).contains(&threshold) {
+        return Err(Error::config(format!("{place}.threshold is {threshold}: it must be from 0 to 1")));
+    }
+    let named =
+        |name: &String| named(settings, name).map_err(|why| Error::config(format!("{place}.what: {why}")));
+    Ok(About::Findings { what: rule.what.iter().map(named).collect::<Result<_, _>>()?, threshold })
 }
 
 fn named(settings: &PolicySettings, name: &str) -> Result<What, String> {
@@ -144,7 +222,8 @@ fn named(settings: &PolicySettings, name: &str) -> Result<What, String> {
         return Ok(What::Family(family));
     }
     let entity = Known::ALL.iter().find(|known| known.as_str() == name);
-    let names = Known::ALL.iter().map(|known| known.as_str()).chain(Family::NAMED.map(Family::as_str));
+    let names =
+        Known::ALL.iter().map(|known| known.as_str()).chain(Family::NAMED.map(Family::as_str)).chain([SIZE]);
     entity.map(|known| What::Entity(Entity::Known(*known))).ok_or_else(|| unknown("entity", name, names))
 }
 
@@ -162,9 +241,9 @@ fn detector(name: &str) -> Result<What, String> {
 }
 
 /// The detectors of the user's own that rules of a direction name, each once.
-pub(super) fn called(rules: &[Rule], direction: Direction) -> Vec<Arc<str>> {
+pub(super) fn called<'r>(rules: impl IntoIterator<Item = &'r Rule>, direction: Direction) -> Vec<Arc<str>> {
     let mut names = Vec::<Arc<str>>::new();
-    for what in rules.iter().filter(|rule| rule.goes(direction)).flat_map(|rule| &rule.what) {
+    for what in rules.into_iter().filter(|rule| rule.goes(direction)).flat_map(Rule::what) {
         if let What::Detector(name) | What::Entity(Entity::Detector(name, _)) = what
             && !names.contains(name)
         {
@@ -177,14 +256,12 @@ pub(super) fn called(rules: &[Rule], direction: Direction) -> Vec<Arc<str>> {
 /// What to look for so that every rule of a direction can be asked.
 pub(super) fn wanted(rules: &[Rule], direction: Direction) -> Wanted {
     let asked = |family: Family| {
-        rules.iter().filter(|rule| rule.directions.contains(&direction)).flat_map(|rule| &rule.what).any(
-            |what| match what {
-                What::Everything => true,
-                What::Family(own) => *own == family,
-                What::Entity(entity) => entity.family() == family,
-                What::Detector(_) => false,
-            },
-        )
+        rules.iter().filter(|rule| rule.goes(direction)).flat_map(Rule::what).any(|what| match what {
+            What::Everything => true,
+            What::Family(own) => *own == family,
+            What::Entity(entity) => entity.family() == family,
+            What::Detector(_) => false,
+        })
     };
     Wanted {
         pii: asked(Family::Pii),
@@ -192,29 +269,4 @@ pub(super) fn wanted(rules: &[Rule], direction: Direction) -> Wanted {
         secrets: asked(Family::Secret),
         injection: asked(Family::PromptInjection),
     }
-}
-
-/// Each rule that can never decide, because one above it decides whatever it would.
-pub(super) fn shadowed(rules: &[Rule]) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for (index, rule) in rules.iter().enumerate() {
-        let above = rules[..index].iter().find(|above| {
-            above.threshold <= rule.threshold
-                && rule.directions.iter().all(|direction| above.directions.contains(direction))
-                && rule.what.iter().all(|what| above.what.iter().any(|own| own.includes(what)))
-        });
-        if let Some(above) = above {
-            let (name, action) = (&rule.name, rule.action.as_str());
-            let conflict = if above.action == rule.action {
-                String::new()
-            } else {
-                format!(", which says {}", above.action.as_str())
-            };
-            warnings.push(format!(
-                "rule {name:?} ({action}) can never decide: {:?} above it takes all that it speaks of{conflict}",
-                above.name
-            ));
-        }
-    }
-    warnings
 }

@@ -71,6 +71,12 @@ impl RouteTable {
         self.0.targets(name)
     }
 
+    /// Every name by which a model that has a price can be asked for.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let priced = self.0.catalog.names();
+        self.0.aliases.keys().cloned().chain(priced).collect()
+    }
+
     /// The prices behind it.
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.0.catalog

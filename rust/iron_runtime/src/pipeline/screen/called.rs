@@ -10,8 +10,8 @@ use super::Screen;
 use crate::Error;
 use crate::call::Text;
 use crate::clock::now;
-use crate::pipeline::Call;
-use crate::policy::{DetectorFault, Direction, Fault, Finding, PolicySet};
+use crate::pipeline::{Call, unexpected};
+use crate::policy::{DetectorFault, Direction, Fault, Finding};
 
 /// So many questions of one call are open at once.
 const AT_ONCE: usize = 64;
@@ -49,7 +49,7 @@ impl Answers {
 
 impl Call {
     /// Walk over the texts of `subject`, and again over its first form with what detectors of the user's own have said of
-    /// them, until there is nothing left to ask: what one policy makes of a text is what the next one asks about.
+    /// them, until there is nothing left to ask.
     ///
     /// # Errors
     /// Those of the walk, and of [`Call::consult`].
@@ -61,15 +61,15 @@ impl Call {
         subject: &mut T,
         walk: impl Fn(&mut Screen<'_>, &mut T) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let policies = &*self.policies.clone();
+        let policies = self.held.clone().ok_or_else(unexpected)?;
         let mut answers = Answers::default();
-        if !policies.iter().any(PolicySet::calls) {
-            return walk(&mut Screen { policies, told: &mut self.findings, answers: &mut answers }, subject);
+        if !policies.calls() {
+            return walk(&mut Screen::new(&policies, &mut self.findings, &mut answers), subject);
         }
         let before = self.findings.len();
         loop {
             let mut judged = subject.clone();
-            let screen = &mut Screen { policies, told: &mut self.findings, answers: &mut answers };
+            let screen = &mut Screen::new(&policies, &mut self.findings, &mut answers);
             walk(screen, &mut judged)?;
             if answers.open.is_empty() {
                 *subject = judged;

@@ -4,13 +4,16 @@ mod called;
 mod reply;
 mod request;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use self::called::Answers;
-use crate::Error;
+use super::Call;
 use crate::call::Text;
 use crate::json::Json;
-use crate::policy::{Action, Direction, PolicySet, Told};
+use crate::policy::{Action, Caller, Chain, Decision, Direction, Told, Totals};
+use crate::{Error, PolicyDenied};
 
 /// Fields of messages and requests that name things: what is in them is no one's text. Within the arguments of a function
 /// they are the function's own, and as good a place for text as any.
@@ -18,12 +21,38 @@ const NAMES: [&str; 7] = ["id", "type", "role", "object", "tool_call_id", "finis
 /// A function's arguments: JSON, written as text.
 const ARGUMENTS: &str = "arguments";
 
-/// Policies at work on one call, innermost first: each judges what the one before it let pass.
+/// Policies at work on what one call sends, or on what it is answered.
 pub(super) struct Screen<'c> {
-    policies: &'c [PolicySet],
+    policies: &'c Chain,
+    totals: Totals,
+    /// The tool that the text in hand goes to or comes from.
+    tool: Option<String>,
     /// What has been found, in order.
     told: &'c mut Vec<Told>,
     answers: &'c mut Answers,
+}
+
+impl Call {
+    /// The policies as they speak of this call.
+    ///
+    /// # Errors
+    /// [`Error::PolicyDenied`] if they refuse it whatever it says; [`Error::Config`] for a model that is not known.
+    fn hold(&mut self, model: &str) -> Result<Arc<Chain>, Error> {
+        let engine = &self.engine;
+        let route = engine.route(model)?;
+        let upstreams = route.targets().map(|target| &*target.listed);
+        let caller = Caller::new(&self.who, engine.config.model(model), upstreams);
+        let chain = Arc::new(Chain::new(&*self.policies, &caller));
+        chain.admit(&caller)?;
+        self.held = Some(chain.clone());
+        Ok(chain)
+    }
+}
+
+impl<'c> Screen<'c> {
+    fn new(policies: &'c Chain, told: &'c mut Vec<Told>, answers: &'c mut Answers) -> Self {
+        Self { policies, totals: Totals::default(), tool: None, told, answers }
+    }
 }
 
 impl Screen<'_> {
@@ -63,6 +92,10 @@ impl Screen<'_> {
                 }
             }
             Value::Object(fields) => {
+                // Of what is within arguments and results nothing names the tool: whoever wrote it could name another.
+                if direction == Direction::Output && self.policies.names_tools {
+                    self.tool = fields.get("name").and_then(Value::as_str).map(str::to_owned);
+                }
                 for (name, value) in fields {
                     changed |= match value {
                         Value::String(_) if names.contains(&name.as_str()) => false,
@@ -94,19 +127,31 @@ impl Screen<'_> {
 
     /// The text after its judgement; `None` where it stays.
     fn judged(&mut self, text: &str, direction: Direction) -> Result<Option<String>, Error> {
-        let mut judged: Option<String> = None;
-        for policy in self.policies {
-            let text = judged.as_deref().unwrap_or(text);
-            let called = self.answers.of(policy.called(direction), text, direction);
-            let judgement = policy.judge_with(text, direction, called);
-            let told = judgement.decisions.iter().filter_map(|decision| decision.told(direction));
-            let first = self.told.len();
-            self.told.extend(told);
-            if let Some(told) = self.told[first..].iter().find(|told| told.action == Action::Block) {
-                return Err(Error::ContentBlocked(Box::new(told.clone())));
+        let (policies, tool) = (self.policies, self.tool.as_deref());
+        if let Some(measured) = policies.measure(text, direction, tool, &mut self.totals) {
+            self.told.extend(measured.told(direction));
+            if measured.action == Action::Block {
+                return Err(too_long(&measured, direction, tool));
             }
-            judged = judgement.text.or(judged);
         }
-        Ok(judged)
+        let called = self.answers.of(policies.called(direction), text, direction);
+        let judgement = policies.judge_with(text, direction, tool, called);
+        let first = self.told.len();
+        self.told.extend(judgement.decisions.iter().filter_map(|decision| decision.told(direction)));
+        match self.told[first..].iter().find(|told| told.action == Action::Block) {
+            Some(told) => Err(Error::ContentBlocked(Box::new(told.clone()))),
+            None => Ok(judgement.text),
+        }
     }
+}
+
+fn too_long(measured: &Decision, direction: Direction, tool: Option<&str>) -> Error {
+    let place = direction.as_str().replace('_', " ");
+    Error::PolicyDenied(Box::new(PolicyDenied {
+        rule: measured.rule.clone().unwrap_or_default(),
+        direction,
+        tool: tool.map(Arc::from),
+        reason: format!("{place} is {}; shorten it, or raise the bound", measured.finding.reason),
+        cause: None,
+    }))
 }

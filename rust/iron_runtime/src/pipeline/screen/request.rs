@@ -1,11 +1,18 @@
 //! What a caller sends: every text of a request.
 
+use std::collections::HashMap;
+
+use serde_json::Value;
+
 use super::{NAMES, Screen};
 use crate::Error;
 use crate::call::{ChatRequest, Content, EmbedRequest, Message, Part, Role, Text};
 use crate::json::Json;
 use crate::pipeline::Call;
-use crate::policy::{Direction, PolicySet};
+use crate::policy::Direction;
+
+/// The names of tools that were called, by the ids of the calls.
+type Called = HashMap<String, String>;
 
 impl Call {
     /// Hold a chat's request against the policy: what it lets pass is left in `request`.
@@ -20,16 +27,17 @@ impl Call {
         request: &mut ChatRequest,
         stream: bool,
     ) -> Result<(), Error> {
-        let policies = self.policies.clone();
-        if let Some(rule) = policies.iter().find_map(PolicySet::acts_on_output).filter(|_| stream) {
+        let policies = self.hold(&request.model)?;
+        if let Some(rule) = policies.acts_on_output().filter(|_| stream) {
             return Err(Error::config(format!(
                 "rule {rule:?} acts on output, which it cannot do once a stream has shown it: \
                  use chat, or give the rule direction = [\"input\", \"tool_results\"]"
             )));
         }
+        let called = if policies.names_tools { called(&request.messages) } else { HashMap::new() };
         let screened = self.screened(request, |screen, request| {
             for message in &mut request.messages {
-                screen.message(message)?;
+                screen.message(message, &called)?;
             }
             screen.fields(&mut request.params, Direction::Input)
         });
@@ -41,6 +49,7 @@ impl Call {
         &mut self,
         request: &mut EmbedRequest,
     ) -> Result<(), Error> {
+        self.hold(&request.model)?;
         let screened = self.screened(request, |screen, request| {
             for text in &mut request.input {
                 screen.text(text, Direction::Input)?;
@@ -52,10 +61,18 @@ impl Call {
 }
 
 impl Screen<'_> {
-    fn message(&mut self, message: &mut Message) -> Result<(), Error> {
+    fn message(&mut self, message: &mut Message, called: &Called) -> Result<(), Error> {
         let direction = match message.role {
             Role::Tool | Role::Function => Direction::ToolResults,
             _ => Direction::Input,
+        };
+        let field =
+            |name: &str| message.extra.iter().find(|(field, _)| **field == *name).map(|(_, json)| json);
+        let text = |name| field(name).and_then(|json| serde_json::from_str::<String>(json.as_str()).ok());
+        self.tool = if direction == Direction::ToolResults && self.policies.names_tools {
+            text("tool_call_id").and_then(|id| called.get(&id).cloned()).or_else(|| text("name"))
+        } else {
+            None
         };
         match &mut message.content {
             Content::None => {}
@@ -89,4 +106,17 @@ impl Screen<'_> {
         }
         Ok(())
     }
+}
+
+/// What the messages say which tools were called. Messages of tools name the call, not the tool.
+fn called(messages: &[Message]) -> Called {
+    let fields = messages.iter().flat_map(|message| &message.extra);
+    let calls = fields
+        .filter(|(name, _)| **name == *"tool_calls")
+        .filter_map(|(_, calls)| serde_json::from_str::<Vec<Value>>(calls.as_str()).ok());
+    let named = |call: Value| {
+        let name = ["function", "custom"].into_iter().find_map(|kind| call[kind]["name"].as_str())?;
+        Some((call["id"].as_str()?.to_owned(), name.to_owned()))
+    };
+    calls.flatten().filter_map(named).collect()
 }

@@ -1,10 +1,12 @@
 //! Rules in order, actions on text, and what is wrong with settings.
 
+mod calls;
+
 use super::*;
 use crate::config::RuleSettings;
 
 fn rule(what: &str, action: Action) -> RuleSettings {
-    RuleSettings { name: None, what: vec![what.into()], direction: Vec::new(), action, threshold: None }
+    RuleSettings::new([what], action)
 }
 
 fn policy(rules: Vec<RuleSettings>) -> PolicySet {
@@ -81,7 +83,7 @@ fn wrong_rules_say_what_and_where() {
 fn a_rule_below_one_that_takes_everything_is_told() {
     let policy =
         policy(vec![rule("pii", Action::Log), rule("US_SSN", Action::Block), rule("URL", Action::Log)]);
-    let warnings = policy.warnings();
+    let warnings = policy.warnings(None);
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains("policy.rules[1]") && warnings[0].contains("says log"), "{warnings:?}");
 }
@@ -89,7 +91,7 @@ fn a_rule_below_one_that_takes_everything_is_told() {
 #[test]
 fn the_default_rules_are_sound() {
     let policy = policy(default_rules());
-    assert_eq!(policy.warnings(), Vec::<String>::new());
+    assert_eq!(policy.warnings(None), Vec::<String>::new());
     let judged = policy.judge("key AKIAQ3EGRZ2VMX7LTWHB", Direction::Input);
     assert_eq!(judged.blocked().and_then(|decision| decision.rule.as_deref()), Some("secrets"));
 }

@@ -1,0 +1,156 @@
+//! The policies that hold one call.
+
+use std::sync::Arc;
+
+use super::layer::{Layer, Passed, stricter};
+use super::narrow::Caller;
+use super::{Action, Decision, Direction, Finding, Judgement, PolicySet, action, rules};
+use crate::detect::{Found, Wanted};
+use crate::{Error, PolicyDenied};
+
+/// Policies that hold a call together. Each decides for itself, and the strictest of them holds: another policy can only
+/// tighten. A text is read once for all of them.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    pub(super) layers: Box<[Layer]>,
+    /// What any of them looks for in each direction.
+    wanted: [Wanted; 4],
+    /// Detectors of the user's own to ask in each direction; empty without any.
+    called: Vec<Vec<Arc<str>>>,
+    /// Whether any of them has a rule about sizes.
+    pub(super) measures: bool,
+    /// Whether any of them has a rule about some tools alone.
+    pub(crate) names_tools: bool,
+}
+
+impl Chain {
+    /// The policies, innermost first, as they speak of a call.
+    pub fn new<'p>(policies: impl IntoIterator<Item = &'p PolicySet>, caller: &Caller<'_>) -> Self {
+        let layers: Box<[Layer]> =
+            policies.into_iter().map(|policy| Layer::new(policy.clone(), caller)).collect();
+        let mut wanted = [Wanted::default(); 4];
+        for layer in &layers {
+            for (all, own) in wanted.iter_mut().zip(layer.policy.0.wanted) {
+                *all = all.or(own);
+            }
+        }
+        let names = called(&layers);
+        let measures = layers.iter().any(|layer| layer.policy.0.measures);
+        let names_tools = layers.iter().any(|layer| layer.policy.0.names_tools);
+        Self { layers, wanted, called: names, measures, names_tools }
+    }
+
+    /// Whether the call may be made at all.
+    ///
+    /// # Errors
+    /// [`Error::PolicyDenied`] that names the rule, the model, and who asked for it.
+    pub fn admit(&self, caller: &Caller<'_>) -> Result<(), Error> {
+        let refusal = self.layers.iter().find_map(|layer| layer.refusal(caller));
+        refusal.map_or(Ok(()), |(rule, upstream)| {
+            Err(Error::PolicyDenied(Box::new(PolicyDenied {
+                rule: rule.name.clone(),
+                direction: Direction::Input,
+                tool: None,
+                reason: caller.refused(upstream),
+                cause: None,
+            })))
+        })
+    }
+
+    /// Detectors of the user's own that rules on a direction name.
+    pub(crate) fn called(&self, direction: Direction) -> &[Arc<str>] {
+        self.called.get(direction as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether any rule names a detector of the user's own.
+    pub(crate) fn calls(&self) -> bool {
+        !self.called.is_empty()
+    }
+
+    /// Judge a text, and the tool that it goes to or comes from where it does.
+    pub fn judge(&self, text: &str, direction: Direction, tool: Option<&str>) -> Judgement {
+        self.judge_with(text, direction, tool, Vec::new())
+    }
+
+    /// Judge a text by what detectors of the user's own have found in it, too.
+    pub(crate) fn judge_with(
+        &self,
+        text: &str,
+        direction: Direction,
+        tool: Option<&str>,
+        called: Vec<Finding>,
+    ) -> Judgement {
+        let decisions = self.decide(text, direction, tool, called);
+        let text = action::apply(text, &decisions);
+        Judgement { decisions, text }
+    }
+
+    /// What is found in a text, in order of place, and what is done about each.
+    fn decide(
+        &self,
+        text: &str,
+        direction: Direction,
+        tool: Option<&str>,
+        called: Vec<Finding>,
+    ) -> Arc<[Decision]> {
+        let Some(first) = self.layers.first() else { return Arc::default() };
+        let customs = self.layers.iter().map(|layer| &layer.policy.0.custom);
+        let detectors = first.policy.0.detectors;
+        let Found { built_in, custom } = detectors.inspect(text, self.wanted[direction as usize], customs);
+        if built_in.is_empty() && custom.is_empty() && called.is_empty() {
+            return Arc::default();
+        }
+        let is_ordered = custom.is_empty() && called.is_empty();
+        let of_all = |finding| strictest(&self.layers, finding, direction, tool);
+        // A policy's own lists and patterns are no other policy's.
+        let of_one = |(nth, finding)| strictest(&self.layers[nth..=nth], finding, direction, tool);
+        let decisions = built_in.into_iter().chain(called).map(of_all).chain(custom.into_iter().map(of_one));
+        let mut decisions: Vec<_> = decisions.collect();
+        if !is_ordered {
+            decisions.sort_by_key(|Decision { finding, .. }| (finding.span.start, finding.span.end));
+        }
+        decisions.into()
+    }
+
+    /// The first rule that changes or refuses what a model says.
+    pub(crate) fn acts_on_output(&self) -> Option<&str> {
+        let said = [Direction::Output, Direction::ToolArguments];
+        let acts = |rule: &super::rules::Rule| rule.acts() && said.iter().any(|to| rule.goes(*to));
+        self.layers.iter().find_map(|layer| layer.first(|_, rule| acts(rule))).map(|rule| &*rule.name)
+    }
+
+    /// The rules that look for what was found but were passed over, each with the reason, down to the one that decides.
+    pub fn passed(
+        &self,
+        caller: &Caller<'_>,
+        decision: &Decision,
+        direction: Direction,
+        tool: Option<&str>,
+    ) -> Vec<Passed> {
+        self.layers.iter().flat_map(|layer| layer.passed(caller, decision, direction, tool)).collect()
+    }
+}
+
+/// What the strictest of the policies does about a finding, the first of equals.
+fn strictest(layers: &[Layer], finding: Finding, direction: Direction, tool: Option<&str>) -> Decision {
+    let rules = layers.iter().filter_map(|layer| layer.decide(&finding, direction, tool));
+    match rules.reduce(stricter) {
+        Some(rule) => Decision { action: rule.action, rule: Some(rule.name.clone()), finding },
+        None => Decision { action: Action::Allow, rule: None, finding },
+    }
+}
+
+/// The detectors of the user's own that rules which speak of the call name, each once.
+fn called(layers: &[Layer]) -> Vec<Vec<Arc<str>>> {
+    if layers.iter().all(|layer| layer.policy.0.called.iter().all(Vec::is_empty)) {
+        return Vec::new();
+    }
+    let of = |direction| {
+        let mut names: Vec<_> =
+            layers.iter().flat_map(|layer| rules::called(layer.speaking(), direction)).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    Direction::ALL.map(of).into()
+}
