@@ -1,4 +1,4 @@
-//! Every provider that has a profile, over a real socket.
+//! Every vendor that is known, over a real socket.
 
 use iron_runtime::budget::Ledger;
 use iron_runtime::config::{Config, Sources};
@@ -8,14 +8,14 @@ use toml::Table;
 
 use crate::rig::{param, simulator, soon};
 
-/// The profiles as the file has them, read apart from the code that uses them.
-fn profiles() -> Vec<Table> {
-    let file: Table = include_str!("../src/provider/profiles.toml").parse().unwrap();
-    file["profile"].as_array().unwrap().iter().map(|profile| profile.as_table().unwrap().clone()).collect()
+/// The vendors as the file has them, read apart from the code that uses them.
+fn vendors() -> Vec<Table> {
+    let file: Table = include_str!("../src/provider/vendors.toml").parse().unwrap();
+    file["vendor"].as_array().unwrap().iter().map(|vendor| vendor.as_table().unwrap().clone()).collect()
 }
 
-fn text<'a>(profile: &'a Table, key: &str) -> Option<&'a str> {
-    profile.get(key).and_then(toml::Value::as_str)
+fn text<'a>(vendor: &'a Table, key: &str) -> Option<&'a str> {
+    vendor.get(key).and_then(toml::Value::as_str)
 }
 
 /// A client of one provider that is reached at `url`.
@@ -35,12 +35,12 @@ fn request(name: &str) -> ChatRequest {
 }
 
 #[tokio::test]
-async fn every_profile_reaches_its_api_as_it_wants_to_be_asked() {
+async fn every_vendor_reaches_its_api_as_it_wants_to_be_asked() {
     let simulator = simulator(Vec::new()).await;
     let root = simulator.url().trim_end_matches("/v1").to_owned();
-    for profile in profiles() {
-        let name = text(&profile, "name").unwrap();
-        let anthropic = text(&profile, "format") == Some("anthropic");
+    for vendor in vendors() {
+        let name = text(&vendor, "name").unwrap();
+        let anthropic = text(&vendor, "format") == Some("anthropic");
         let url = if anthropic { root.clone() } else { simulator.url() };
         let client = client(name, &url, &json!({}));
         let reply = soon(client.chat(request(name), CallContext::new())).await;
@@ -49,12 +49,12 @@ async fn every_profile_reaches_its_api_as_it_wants_to_be_asked() {
         assert_eq!(body["choices"][0]["message"]["content"], "echo: Hello", "{name}");
         let sent = simulator.requests().pop().unwrap();
         assert_eq!(sent.path, if anthropic { "/v1/messages" } else { "/v1/chat/completions" }, "{name}");
-        let header = text(&profile, "key_header").unwrap_or("authorization");
+        let header = text(&vendor, "key_header").unwrap_or("authorization");
         assert!(sent.headers[header].ends_with("walk"), "{name}: {:?}", sent.headers);
         assert_eq!(sent.body["model"], "some/model", "{name}");
-        let bound = text(&profile, "max_tokens_field").unwrap_or("max_tokens");
+        let bound = text(&vendor, "max_tokens_field").unwrap_or("max_tokens");
         assert_eq!(sent.body[bound], 77, "{name}");
-        let developer = profile.get("developer_role").and_then(toml::Value::as_bool) == Some(true);
+        let developer = vendor.get("developer_role").and_then(toml::Value::as_bool) == Some(true);
         if anthropic {
             assert_eq!(sent.body["system"][0]["text"], "Be brief.");
             assert_eq!(sent.headers["anthropic-version"], "2023-06-01");
@@ -63,20 +63,20 @@ async fn every_profile_reaches_its_api_as_it_wants_to_be_asked() {
             assert_eq!(sent.body["messages"][0]["role"], role, "{name}");
         }
     }
-    assert_eq!(simulator.requests().len(), profiles().len());
+    assert_eq!(simulator.requests().len(), vendors().len());
 }
 
 #[tokio::test]
-async fn every_parameter_that_a_profile_lacks_is_refused_or_left_out_and_said() {
+async fn every_parameter_that_a_vendor_lacks_is_refused_or_left_out_and_said() {
     let simulator = simulator(Vec::new()).await;
     let root = simulator.url().trim_end_matches("/v1").to_owned();
     let mut lacking = 0;
-    for profile in profiles() {
-        let name = text(&profile, "name").unwrap();
+    for vendor in vendors() {
+        let name = text(&vendor, "name").unwrap();
         let url = if name == "anthropic" { root.clone() } else { simulator.url() };
         let (strict, drops) =
             (client(name, &url, &json!({})), client(name, &url, &json!({"unsupported_params": "drop"})));
-        let lacks = profile.get("lacks").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+        let lacks = vendor.get("lacks").and_then(toml::Value::as_array).cloned().unwrap_or_default();
         for lack in lacks.iter().map(|lack| lack.as_str().unwrap()).filter(|lack| *lack != "n") {
             lacking += 1;
             let mut asked = request(name);
@@ -102,8 +102,8 @@ async fn every_parameter_that_a_profile_lacks_is_refused_or_left_out_and_said() 
 #[tokio::test]
 async fn embeddings_reach_every_provider_that_has_them_and_no_other() {
     let simulator = simulator(Vec::new()).await;
-    for profile in profiles() {
-        let name = text(&profile, "name").unwrap();
+    for vendor in vendors() {
+        let name = text(&vendor, "name").unwrap();
         let client = client(name, &simulator.url(), &json!({}));
         let texts = EmbedRequest {
             model: format!("{name}/embedder"),
@@ -112,7 +112,7 @@ async fn embeddings_reach_every_provider_that_has_them_and_no_other() {
         };
         let before = simulator.requests().len();
         let outcome = soon(client.embed(texts, CallContext::new())).await;
-        if profile.get("embeddings").and_then(toml::Value::as_bool) == Some(true) {
+        if vendor.get("embeddings").and_then(toml::Value::as_bool) == Some(true) {
             let body: Value = serde_json::from_slice(&outcome.unwrap().body).unwrap();
             assert_eq!(body["data"].as_array().unwrap().len(), 2, "{name}");
             assert_eq!(simulator.requests().pop().unwrap().path, "/v1/embeddings", "{name}");

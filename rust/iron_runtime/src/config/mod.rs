@@ -57,7 +57,7 @@ pub use template::template;
 pub use validate::Config;
 pub(crate) use validate::{Target, Timeouts};
 
-pub use crate::provider::profile::MaxTokensField;
+pub use crate::provider::vendor::MaxTokensField;
 
 /// Everything that can be configured. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -82,7 +82,7 @@ pub struct Settings {
     pub retry: RetrySettings,
     /// When an upstream that fails is left alone.
     pub breaker: BreakerSettings,
-    /// Providers by name; those that have a profile are built in and may be changed here.
+    /// Providers by name; those of a known vendor are built in and may be changed here.
     #[schemars(extend("propertyNames" = { "examples": ["local"] }))]
     pub providers: BTreeMap<String, ProviderSettings>,
     /// Routes by alias.
@@ -127,9 +127,9 @@ impl Default for TimeoutSettings {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderSettings {
-    /// The profile that it has, by name; the one of its own name when absent.
+    /// Whose API it is, by name; the one of its own name when absent.
     #[schemars(example = &"vllm")]
-    pub profile: Option<String>,
+    pub vendor: Option<String>,
     /// Where the API begins, for example `https://api.openai.com/v1`.
     #[schemars(example = "http://127.0.0.1:8000/v1")]
     pub base_url: Option<String>,

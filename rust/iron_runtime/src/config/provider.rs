@@ -1,4 +1,4 @@
-//! Providers: settings above the vendor's profile, made ready to be called.
+//! Providers: settings above what is known of the vendor, made ready to be called.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::keys::Keys;
 use super::{MaxTokensField, ProviderSettings, Secret, UnsupportedParams, unknown};
 use crate::Error;
 use crate::provider::WireFormat;
-use crate::provider::profile::{KeyHeader, Profile, profiles, unnamed};
+use crate::provider::vendor::{KeyHeader, Vendor, unnamed, vendors};
 
 const EXAMPLE_URL: &str = "https://api.openai.com/v1";
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -24,7 +24,7 @@ pub(crate) struct Provider {
     pub(crate) name: String,
     /// Which of several keys it is, from 1.
     pub(crate) key: Option<usize>,
-    pub(crate) profile: &'static Profile,
+    pub(crate) vendor: &'static Vendor,
     pub(crate) format: WireFormat,
     pub(crate) chat_url: Url,
     /// `None` where the provider has no embeddings.
@@ -38,13 +38,13 @@ pub(crate) struct Provider {
     pub(crate) missing_key: Option<String>,
 }
 
-/// Every profile under its own name, and what the settings add.
+/// Every vendor under its own name, and what the settings add.
 pub(super) fn providers(
     mut settings: BTreeMap<String, ProviderSettings>,
     environment: &Environment,
 ) -> Result<BTreeMap<String, Vec<Arc<Provider>>>, Error> {
-    for profile in profiles()?.iter().filter(|profile| profile.base_url.is_some()) {
-        settings.entry(profile.name.clone()).or_default();
+    for vendor in vendors()?.iter().filter(|vendor| vendor.base_url.is_some()) {
+        settings.entry(vendor.name.clone()).or_default();
     }
     settings
         .into_iter()
@@ -66,23 +66,23 @@ fn provider(
             "providers.{name:?}: a provider's name is not empty and has neither slash nor #"
         )));
     }
-    let profile = profile(name, settings.profile.as_deref())?;
-    let keys = Keys::find(name, &settings, &profile.key_env, environment)?;
+    let vendor = vendor(name, settings.vendor.as_deref())?;
+    let keys = Keys::find(name, &settings, &vendor.key_env, environment)?;
     let held = |variable: &String| environment.get(variable).filter(|value| !value.is_empty());
-    let from_variable = match &profile.base_url_env {
+    let from_variable = match &vendor.base_url_env {
         // The variable speaks of the vendor's own address, not of another's that is like it.
-        Some(variable) if profile.name == name && settings.base_url.is_none() => {
+        Some(variable) if vendor.name == name && settings.base_url.is_none() => {
             held(variable).map(|url| (url.clone(), format!("environment variable {variable}")))
         }
         _ => None,
     };
-    let given = settings.base_url.or_else(|| profile.base_url.clone());
+    let given = settings.base_url.or_else(|| vendor.base_url.clone());
     let (base_url, place) = from_variable
         .or_else(|| given.map(|url| (url, format!("providers.{name}.base_url"))))
         .ok_or_else(|| Error::config(format!("providers.{name} needs base_url, where its API begins")))?;
     // A variable that is named is expected to be there; those of a server without keys need not be.
     let named = settings.api_key_env.is_some() || !settings.api_key_envs.is_empty();
-    let optional = profile.key_optional && !named;
+    let optional = vendor.key_optional && !named;
     let needed = keys.held.is_empty() && !optional && !keys.variables.is_empty();
     let missing_key = needed.then(|| {
         format!(
@@ -90,17 +90,17 @@ fn provider(
             keys.variables.join(" or ")
         )
     });
-    let format = profile.format;
-    let embeddings = format.embeddings_path().filter(|_| profile.embeddings);
+    let format = vendor.format;
+    let embeddings = format.embeddings_path().filter(|_| vendor.embeddings);
     let provider = Provider {
         name: name.to_owned(),
         key: None,
-        profile,
+        vendor,
         format,
         chat_url: endpoint(&place, &base_url, format.chat_path())?,
         embeddings_url: embeddings.map(|path| endpoint(&place, &base_url, path)).transpose()?,
-        headers: headers(name, profile, None, &settings.headers)?,
-        max_tokens_field: settings.max_tokens_field.unwrap_or(profile.max_tokens_field),
+        headers: headers(name, vendor, None, &settings.headers)?,
+        max_tokens_field: settings.max_tokens_field.unwrap_or(vendor.max_tokens_field),
         unsupported_params: settings.unsupported_params,
         key_from: None,
         missing_key,
@@ -112,7 +112,7 @@ fn provider(
     let under = |(nth, key): (usize, &(Secret, String))| {
         Ok(Provider {
             key: several.then_some(nth + 1),
-            headers: headers(name, profile, Some(key), &settings.headers)?,
+            headers: headers(name, vendor, Some(key), &settings.headers)?,
             key_from: Some(key.1.clone()),
             ..provider.clone()
         })
@@ -120,13 +120,13 @@ fn provider(
     keys.held.iter().enumerate().map(under).collect()
 }
 
-/// The profile that is asked for; otherwise that of the provider's own name; otherwise what is known of any.
-fn profile(name: &str, asked: Option<&str>) -> Result<&'static Profile, Error> {
-    let named = |wanted: &str| Ok::<_, Error>(profiles()?.iter().find(|profile| profile.name == wanted));
+/// The vendor that is asked for; otherwise that of the provider's own name; otherwise what is known of any.
+fn vendor(name: &str, asked: Option<&str>) -> Result<&'static Vendor, Error> {
+    let named = |wanted: &str| Ok::<_, Error>(vendors()?.iter().find(|vendor| vendor.name == wanted));
     let Some(asked) = asked else { return named(name)?.map_or_else(unnamed, Ok) };
     named(asked)?.ok_or_else(|| {
-        let known = profiles().unwrap_or_default().iter().map(|profile| &*profile.name);
-        Error::config(format!("providers.{name}.profile: {}", unknown("profile", asked, known)))
+        let known = vendors().unwrap_or_default().iter().map(|vendor| &*vendor.name);
+        Error::config(format!("providers.{name}.vendor: {}", unknown("vendor", asked, known)))
     })
 }
 
@@ -146,22 +146,22 @@ fn endpoint(place: &str, base_url: &str, path: &str) -> Result<Url, Error> {
 
 fn headers(
     name: &str,
-    profile: &Profile,
+    vendor: &Vendor,
     key: Option<&(Secret, String)>,
     given: &BTreeMap<String, Secret>,
 ) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     if let Some((key, place)) = key {
-        let (header, value) = match profile.key_header {
+        let (header, value) = match vendor.key_header {
             KeyHeader::Authorization => (AUTHORIZATION, format!("Bearer {}", key.reveal())),
             KeyHeader::XApiKey => (X_API_KEY, key.reveal().to_owned()),
             KeyHeader::ApiKey => (API_KEY, key.reveal().to_owned()),
         };
         headers.insert(header, hidden(&value, || place.clone())?);
     }
-    let from_profile = profile.headers.iter().map(|(header, value)| (header, value.as_str()));
+    let from_vendor = vendor.headers.iter().map(|(header, value)| (header, value.as_str()));
     let from_settings = given.iter().map(|(header, value)| (header, value.reveal()));
-    for (header, value) in from_profile.chain(from_settings) {
+    for (header, value) in from_vendor.chain(from_settings) {
         let place = || format!("providers.{name}.headers.{header}");
         let header = HeaderName::try_from(header.as_str())
             .map_err(|_| Error::config(format!("{}: not a header name", place())))?;

@@ -36,9 +36,9 @@ impl<'a> Lacks<'a> {
     /// Whether the parameter goes out; one that asks for nothing is left out without a word.
     ///
     /// # Errors
-    /// As [`Lacks::found`], for one that the provider's profile names as lacking.
+    /// As [`Lacks::found`], for one that the provider's vendor lacks.
     pub(crate) fn lets(&mut self, name: &str, value: &Json) -> Result<bool, Error> {
-        if !self.provider.profile.lacks(name) {
+        if !self.provider.vendor.lacks(name) {
             return Ok(true);
         }
         if !asks_nothing(value.as_str()) {

@@ -5,8 +5,8 @@ mod fields;
 mod format;
 mod lacks;
 mod openai;
-pub(crate) mod profile;
 mod reading;
+pub(crate) mod vendor;
 mod writer;
 
 pub(crate) use format::{Decoded, Output, ReplyFacts, Told, WireFormat};

@@ -30,7 +30,7 @@ fn fixtures(kind: &str, extension: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A model of the provider that has the profile, with `settings` for it.
+/// A model of Anthropic, with `settings` for it.
 pub(super) fn target(model: &str, settings: &Value) -> Target {
     let overrides = json!({"budget": {"unpriced": "allow"}, "providers": {"anthropic": settings}});
     let sources = Sources { overrides: Some(overrides.to_string()), ..Sources::default() };

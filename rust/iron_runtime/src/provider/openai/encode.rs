@@ -24,11 +24,11 @@ pub(crate) fn chat(
     stream: bool,
     lacks: &mut Lacks<'_>,
 ) -> Result<Bytes, Error> {
-    let profile = target.provider.profile;
+    let vendor = target.provider.vendor;
     let mut body = Writer::sized_for(request);
     body.string("model", &target.model);
     body.key("messages");
-    body.list(&request.messages, |body, given| message(body, given, profile.developer_role));
+    body.list(&request.messages, |body, given| message(body, given, vendor.developer_role));
     let bound = match output {
         Output::Asked => request.max_tokens.map(u64::from),
         Output::Lowered(tokens) => Some(tokens),
@@ -37,18 +37,18 @@ pub(crate) fn chat(
         body.number(target.provider.max_tokens_field.as_str(), tokens);
     }
     match request.n {
-        Some(n) if n > 1 && profile.lacks("n") => return Err(lacks.one_choice()),
+        Some(n) if n > 1 && vendor.lacks("n") => return Err(lacks.one_choice()),
         Some(n) => body.number("n", u64::from(n)),
         None => {}
     }
     for (name, value) in &request.params {
         if lacks.lets(name, value)? && !(stream && name == "stream_options") {
-            body.raw(profile.renames.get(&**name).map_or(&**name, String::as_str), value.as_str());
+            body.raw(vendor.renames.get(&**name).map_or(&**name, String::as_str), value.as_str());
         }
     }
     if stream {
         body.raw("stream", "true");
-        if !profile.lacks("stream_options") {
+        if !vendor.lacks("stream_options") {
             // Without it a stream tells no usage, and the cost could only be estimated.
             body.raw("stream_options", &with_usage(request.param("stream_options")));
         }

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::WireFormat;
 use crate::Error;
 
-const BUILT_IN: &str = include_str!("profiles.toml");
+const BUILT_IN: &str = include_str!("vendors.toml");
 
 /// One vendor's API.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Profile {
+pub(crate) struct Vendor {
     /// What stands before the slash in `provider/model`.
     pub(crate) name: String,
     #[serde(default)]
@@ -63,7 +63,7 @@ pub(crate) enum KeyHeader {
     ApiKey,
 }
 
-impl Profile {
+impl Vendor {
     /// Whether it refuses or passes over the parameter of that name.
     pub(crate) fn lacks(&self, name: &str) -> bool {
         self.lacks.iter().any(|lacking| lacking == name)
@@ -92,31 +92,30 @@ impl MaxTokensField {
 
 #[derive(Deserialize)]
 struct File {
-    /// What is known of a server that no profile is named for.
-    unnamed: Profile,
-    profile: Vec<Profile>,
+    /// What is known of a server whose vendor is not named.
+    unnamed: Vendor,
+    vendor: Vec<Vendor>,
 }
 
 fn file() -> Result<&'static File, Error> {
     static FILE: OnceLock<Result<File, String>> = OnceLock::new();
     let file = FILE.get_or_init(|| toml::from_str(BUILT_IN).map_err(|error| error.to_string()));
-    file.as_ref()
-        .map_err(|error| Error::Internal { message: format!("the built-in provider profiles: {error}") })
+    file.as_ref().map_err(|error| Error::Internal { message: format!("the built-in vendors: {error}") })
 }
 
-/// Every profile, in the order of the file.
+/// Every vendor, in the order of the file.
 ///
 /// # Errors
 /// [`Error::Internal`] if the built-in file is broken.
-pub(crate) fn profiles() -> Result<&'static [Profile], Error> {
-    Ok(&file()?.profile)
+pub(crate) fn vendors() -> Result<&'static [Vendor], Error> {
+    Ok(&file()?.vendor)
 }
 
-/// The profile of a server that speaks OpenAI's protocol and of which nothing else is known.
+/// What is known of any server that speaks OpenAI's protocol.
 ///
 /// # Errors
-/// As [`profiles`].
-pub(crate) fn unnamed() -> Result<&'static Profile, Error> {
+/// As [`vendors`].
+pub(crate) fn unnamed() -> Result<&'static Vendor, Error> {
     Ok(&file()?.unnamed)
 }
 
