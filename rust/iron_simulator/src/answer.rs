@@ -1,39 +1,34 @@
 //! The answer to one request: what the plan says, in time, as an HTTP response.
 
+mod head;
+mod make;
+
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ALLOW, CONTENT_ENCODING};
 use http::{HeaderMap, Method, Response, StatusCode};
 use tokio::time::sleep;
 
-use crate::anthropic;
-use crate::anthropic::stream::MessageStream;
+pub(crate) use self::head::{EVENTS, JSON, put};
+use self::make::Made;
+
 use crate::body::ReplyBody;
 use crate::clock;
 use crate::dialect::Dialect;
 use crate::draw::{Draw, Purpose};
 use crate::ending::{Ending, How};
-use crate::events::Events;
 use crate::fault::{At, Fault};
 use crate::flight::Flight;
-use crate::openai::chat::{Heading, completion};
 use crate::openai::error::ApiError;
-use crate::openai::request::ChatRequest;
-use crate::openai::stream::ChatStream;
 use crate::record::Exchange;
 use crate::refusal::{refusal, refuses};
-use crate::reply::{Choice, Draws, choices, usage};
 use crate::script::{Facts, Plan};
 use crate::service::{Service, Work};
 use crate::stats::Usage;
 use crate::wire::Wire;
-
-pub(crate) const JSON: &str = "application/json";
-pub(crate) const EVENTS: &str = "text/event-stream; charset=utf-8";
 
 /// An answer being made.
 pub(crate) struct Answer<'a> {
@@ -42,12 +37,6 @@ pub(crate) struct Answer<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) flight: Flight,
-}
-
-/// What was generated.
-enum Made {
-    Whole(Bytes),
-    Events(Events),
 }
 
 impl Answer<'_> {
@@ -155,81 +144,6 @@ impl Answer<'_> {
         self.service.script().plan(&facts, self.service.settings.seed)
     }
 
-    /// Generate: from here on the provider bills.
-    fn make(&mut self, work: Work, plan: &Plan) -> (Made, Usage) {
-        let counters = &self.service.counters;
-        match work {
-            Work::Chat(request) => self.chat(&request, plan),
-            Work::Embeddings(request) => {
-                let usage = Usage { input: request.input_tokens(), ..Usage::default() };
-                self.flight.accept(&request.model, usage, false);
-                counters.embedding_calls.fetch_add(1, Relaxed);
-                counters.embeddings.fetch_add(request.len(), Relaxed);
-                (Made::Whole(request.reply(self.service.settings.seed)), usage)
-            }
-            Work::Known(body) => (Made::Whole(body), Usage::default()),
-        }
-    }
-
-    fn chat(&mut self, request: &ChatRequest, plan: &Plan) -> (Made, Usage) {
-        let mut draws = Draws {
-            ids: self.draw(Purpose::Ids),
-            words: self.draw(Purpose::Words),
-            schema: self.draw(Purpose::Schema),
-        };
-        let choices = choices(request, plan.reply(), plan.turn, &mut draws);
-        let usage = usage(request, plan.reply(), &choices);
-        self.flight.accept(&request.model, usage, request.stream);
-        self.service.counters.chat_calls.fetch_add(1, Relaxed);
-        let made = match request.dialect {
-            Dialect::OpenAi => self.completion(request, choices, usage, &mut draws),
-            Dialect::Anthropic => self.message(request, choices, usage, &mut draws),
-        };
-        let made = match (made, plan.fault()) {
-            (Made::Events(stream), Some(fault)) => Made::Events(stream.with_fault(fault)),
-            (made, _) => made,
-        };
-        if request.stream {
-            self.service.counters.stream_calls.fetch_add(1, Relaxed);
-        }
-        (made, usage)
-    }
-
-    fn completion(
-        &self,
-        request: &ChatRequest,
-        choices: Vec<Choice>,
-        usage: Usage,
-        draws: &mut Draws,
-    ) -> Made {
-        let settings = &self.service.settings;
-        let heading = Heading {
-            id: format!("chatcmpl-{}", draws.ids.letters(29)),
-            model: request.model.clone(),
-            created: settings.created_unix,
-            fingerprint: format!("fp_{}", Draw::new(settings.seed, Purpose::Fingerprint, 0).hex(10)),
-        };
-        if !request.stream {
-            return Made::Whole(completion(&heading, &choices, usage));
-        }
-        let stream = ChatStream::new(&heading, choices, usage, settings.tokens_per_chunk);
-        Made::Events(Events::OpenAi(if request.include_usage { stream.with_usage(usage) } else { stream }))
-    }
-
-    fn message(&self, request: &ChatRequest, choices: Vec<Choice>, usage: Usage, draws: &mut Draws) -> Made {
-        let heading = anthropic::message::Heading {
-            id: format!("msg_{}", draws.ids.letters(24)),
-            model: request.model.clone(),
-            signature: draws.ids.letters(40),
-        };
-        let choice = choices.into_iter().next().unwrap_or_default();
-        if !request.stream {
-            return Made::Whole(anthropic::message::message(&heading, &choice, usage));
-        }
-        let per_chunk = self.service.settings.tokens_per_chunk;
-        Made::Events(Events::Anthropic(MessageStream::new(&heading, &choice, usage, per_chunk)))
-    }
-
     fn dialect(&self) -> Dialect {
         Dialect::of(&self.exchange.path)
     }
@@ -237,38 +151,6 @@ impl Answer<'_> {
     fn request_id(&self) -> String {
         let id = Draw::new(!self.service.settings.seed, Purpose::Ids, self.exchange.ordinal).hex(32);
         format!("req_{id}")
-    }
-
-    /// The headers that the provider sends with every reply.
-    fn headers(&self, content_type: &str, processing: Duration, usage: Usage) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(12);
-        put(&mut headers, CONTENT_TYPE, content_type);
-        if content_type != JSON {
-            put(&mut headers, CACHE_CONTROL, "no-cache");
-        }
-        let id = self.request_id();
-        if self.dialect() == Dialect::Anthropic {
-            put(&mut headers, HeaderName::from_static("request-id"), &id);
-            return headers;
-        }
-        put(&mut headers, HeaderName::from_static("x-request-id"), &id);
-        put(&mut headers, HeaderName::from_static("openai-version"), "2020-10-01");
-        let processing = processing.as_millis().to_string();
-        put(&mut headers, HeaderName::from_static("openai-processing-ms"), &processing);
-        if let Some(limits) = self.service.settings.rate_limit_headers {
-            let tokens = usage.input.saturating_add(usage.output);
-            for (name, value) in [
-                ("x-ratelimit-limit-requests", limits.requests),
-                ("x-ratelimit-limit-tokens", limits.tokens),
-                ("x-ratelimit-remaining-requests", limits.requests.saturating_sub(1)),
-                ("x-ratelimit-remaining-tokens", limits.tokens.saturating_sub(tokens)),
-            ] {
-                put(&mut headers, HeaderName::from_static(name), &value.to_string());
-            }
-            put(&mut headers, HeaderName::from_static("x-ratelimit-reset-requests"), "1s");
-            put(&mut headers, HeaderName::from_static("x-ratelimit-reset-tokens"), "1s");
-        }
-        headers
     }
 
     /// Refuse the request as the fault says.
@@ -300,13 +182,6 @@ impl Answer<'_> {
         raw.put_slice(framing.as_bytes());
         raw.put_slice(body);
         Ending::new(How::Close, raw.freeze(), Some(self.flight))
-    }
-}
-
-/// Set a header. Texts that come from settings were checked when those were taken.
-pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
     }
 }
 

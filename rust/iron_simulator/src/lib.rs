@@ -38,7 +38,7 @@
 //! # Determinism
 //!
 //! The same settings and the same sequence of requests give the same bytes: ids, words, latencies and chances are drawn
-//! from `seed` and the request's place in the sequence, and `created` is fixed. (A `retry-after` date is the exception.)
+//! from `seed` and the request's place in the sequence, and `created` is fixed. (A date in a header is the exception.)
 //! [`Simulator::reset`] starts the sequence again.
 //!
 //! # Tokens

@@ -40,11 +40,12 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// The `created` of every reply, in seconds since 1970. Default 1735689600 (2025-01-01), so that bytes repeat.
     pub created_unix: u64,
-    /// Limits to announce in `x-ratelimit-*` headers. Default none: no such header. Nothing is limited by them.
+    /// Limits to announce in `x-ratelimit-*` headers, or Anthropic's. Default none: no such header. Nothing is limited by
+    /// them.
     pub rate_limit_headers: Option<RateLimitHeaders>,
 }
 
-/// Limits announced in `x-ratelimit-*` headers.
+/// Limits announced in `x-ratelimit-*` or `anthropic-ratelimit-*` headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimitHeaders {
