@@ -111,6 +111,48 @@ def test_errors_are_of_the_right_class(status, error):
         assert refused.value.request_id
 
 
+@pytest.mark.parametrize(
+    ("status", "error"), [(429, anthropic.RateLimitError), (529, anthropic.OverloadedError)]
+)
+def test_what_passes_is_tried_again_by_the_client_itself(status, error):
+    refusal = {"kind": "status", "status": status, "retry_after": 0}
+    ask = {"model": MODEL, "max_tokens": 50, "messages": ASK}
+    with Simulator() as simulator, open_client(simulator).with_options(max_retries=2) as client:
+        simulator.set_rules([{"times": 2, "fault": refusal}])
+        assert client.messages.create(**ask).content[0].text == "echo: Hello"
+        assert simulator.stats()["by_status"] == {str(status): 2, "200": 1}
+        simulator.set_rules([{"fault": refusal}])
+        with pytest.raises(error) as refused:
+            client.messages.create(**ask)
+    assert refused.value.status_code == status
+    assert refused.value.response.headers["retry-after"] == "0"
+
+
+def test_an_overload_in_the_middle_of_a_stream_is_an_error_of_its_kind():
+    event = {"kind": "error_event", "after_chunks": 3}
+    rules = [{"reply": {"text": "one two three"}, "fault": event}]
+    with Simulator(rules=rules) as simulator, open_client(simulator) as client:
+        texts = []
+        with (
+            pytest.raises(anthropic.APIStatusError, match="Overloaded") as broken,
+            client.messages.stream(model=MODEL, max_tokens=50, messages=ASK) as stream,
+        ):
+            texts.extend(stream.text_stream)
+    assert "one two three".startswith("".join(texts))
+    assert broken.value.body["error"]["type"] == "overloaded_error"
+
+
+def test_quotas_are_announced():
+    limits = {"requests": 50, "tokens": 10_000}
+    with Simulator(rate_limit_headers=limits) as simulator, open_client(simulator) as client:
+        reply = client.messages.with_raw_response.create(model=MODEL, max_tokens=50, messages=ASK)
+    told = {name: value for name, value in reply.headers.items() if name.startswith("anthropic-ratelimit-")}
+    assert len(told) == 12
+    assert told["anthropic-ratelimit-requests-remaining"] == "49"
+    assert told["anthropic-ratelimit-output-tokens-limit"] == "10000"
+    assert told["anthropic-ratelimit-tokens-reset"].endswith("Z")
+
+
 def test_keys_fields_and_broken_streams_are_refused():
     broken = [{"when": {"stream": True}, "fault": {"kind": "error_event", "after_chunks": 2}}]
     with Simulator(api_key="sk-right", rules=broken) as simulator:

@@ -81,7 +81,7 @@ impl Client {
         pipeline::chat(&self.0, request, context).await
     }
 
-    /// Ask for a streamed chat completion; ready once the upstream has accepted it.
+    /// Ask for a streamed chat completion; ready once the first of its content has come.
     ///
     /// # Errors
     /// As [`Client::chat`].

@@ -77,6 +77,8 @@ pub enum Error {
         upstream: String,
         /// The HTTP status.
         status: u16,
+        /// The status that an error within a reply that began well stands for, where it says so by a type or a code.
+        meant: Option<u16>,
         /// The provider's own message, or what is wrong with its body.
         message: String,
         /// The provider's own body, at most 64 KiB of it.
@@ -228,7 +230,9 @@ impl Error {
             Self::RateLimited { out_of_quota, .. } => !out_of_quota,
             Self::UpstreamTimeout { .. } | Self::UpstreamConnection { .. } | Self::BreakerOpen { .. } => true,
             Self::NotRetried { failure } => failure.retryable(),
-            Self::UpstreamStatus { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..=599),
+            Self::UpstreamStatus { status, meant, .. } => {
+                matches!(meant.unwrap_or(*status), 408 | 409 | 425 | 429 | 500..=599)
+            }
             Self::NoUpstream { failures, .. } => failures.iter().any(Self::retryable),
             Self::Config { .. }
             | Self::PolicyDenied(_)

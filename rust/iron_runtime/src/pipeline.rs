@@ -116,7 +116,8 @@ impl Engine {
     }
 }
 
-/// A chat completion as a stream, ready once the upstream has accepted it.
+/// A chat completion as a stream, ready once the first of its content has come: until then it is tried again and falls
+/// back as a plain call is.
 ///
 /// # Cancel safety
 /// As [`chat`]; the stream itself settles when it ends or is dropped.

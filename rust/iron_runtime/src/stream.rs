@@ -6,7 +6,7 @@ use iron_protocol::RequestId;
 use crate::Error;
 use crate::call::{ChatRequest, Chunk, Reply, Usage};
 use crate::pipeline::{Call, Open};
-use crate::provider::{Reading, Whole};
+use crate::provider::{Reading, Told, Whole};
 use crate::upstream::{EventDecoder, EventFault, Exchange, Failure, Verdict, verdict};
 
 /// A chat completion on its way in.
@@ -141,7 +141,7 @@ impl ChatStream {
             match self.reading.read(data.clone(), chunks) {
                 Ok(false) => {}
                 Ok(true) => self.done()?,
-                Err(message) => return Err(self.malformed(message, data)),
+                Err(told) => return Err(self.malformed(told, data)),
             }
         }
         Ok(())
@@ -154,7 +154,7 @@ impl ChatStream {
             return Ok(());
         }
         let message = "the stream was ended before every choice had a finish_reason";
-        Err(self.malformed(message.to_owned(), Bytes::new()))
+        Err(self.malformed(Told::wrong(message), Bytes::new()))
     }
 
     /// The body ended. Some vendors send no `[DONE]`: a reply whose choices have all ended is whole without it.
@@ -190,19 +190,18 @@ impl ChatStream {
     fn faulty(&self, fault: EventFault) -> Error {
         match fault {
             EventFault::TooLong => {
-                self.malformed("an event of the stream is too long".to_owned(), Bytes::new())
+                self.malformed(Told::wrong("an event of the stream is too long"), Bytes::new())
             }
             EventFault::Named(data) => {
                 let told = self.open.as_ref().map(|open| open.target.provider.format.error(&data));
-                let message = told.and_then(|told| told.message);
-                self.malformed(message.unwrap_or_else(|| "an error without a message".to_owned()), data)
+                self.malformed(told.unwrap_or_default(), data)
             }
         }
     }
 
-    fn malformed(&self, message: String, body: Bytes) -> Error {
+    fn malformed(&self, told: Told, body: Bytes) -> Error {
         match &self.open {
-            Some(open) => open.exchange.malformed(message, body),
+            Some(open) => open.exchange.malformed(told, body),
             None => self.broken("the stream has ended"),
         }
     }

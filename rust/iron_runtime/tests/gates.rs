@@ -9,7 +9,7 @@ use iron_runtime::{CallContext, Error};
 use iron_simulator::{Fault, RateLimitHeaders, Reply, RetryAfter, Rule, Settings, Simulator, StatusFault};
 use serde_json::json;
 
-use crate::rig::{MODEL, Rig, ask, soon, until, within};
+use crate::rig::{MODEL, Rig, WIRES, Wire, ask, soon, until, within};
 
 fn replying() -> Rule {
     Reply::tokens(3).into()
@@ -23,7 +23,13 @@ fn told_once(retry_after: RetryAfter) -> Vec<Rule> {
 
 #[tokio::test]
 async fn one_call_learns_and_all_wait() {
-    let rig = Rig::new(told_once(RetryAfter::Text("0.4".into()))).await;
+    for wire in WIRES {
+        learns(wire).await;
+    }
+}
+
+async fn learns(wire: Wire) {
+    let rig = Rig::speaking(wire, told_once(RetryAfter::Text("0.4".into())), json!({})).await;
     let budget = rig.budget(1_000_000_000);
     let mut first = Box::pin(rig.client.chat(ask("x", 5), within([budget.clone()])));
     until(|| {
@@ -91,13 +97,22 @@ async fn calls_dropped_at_the_gate_leave_nothing_behind() {
     rig.at_rest(&budget);
 }
 
-/// The simulator announces how much of the minute is left: of a single request nothing, and that it comes back in 1 s.
+/// The simulator announces how much of the minute is left: of a single request nothing, and that it comes back in 1 s or
+/// more.
 #[tokio::test]
 async fn a_quota_that_is_said_to_be_used_up_is_not_tried() {
+    for wire in WIRES {
+        used_up(wire).await;
+    }
+}
+
+async fn used_up(wire: Wire) {
     let limits = RateLimitHeaders { requests: 1, tokens: 1_000_000 };
     let settings =
         Settings { rules: vec![replying()], rate_limit_headers: Some(limits), ..Settings::default() };
-    let rig = Rig::of(Simulator::start(settings).await.unwrap(), json!({}));
+    let simulator = Simulator::start(settings).await.unwrap();
+    let speaking = wire.settings(&simulator.url());
+    let rig = Rig::of(simulator, speaking);
     let calls = [(); 2].map(|()| rig.client.chat(ask("x", 5), within([])));
     let [first, second] = calls;
     soon(first).await.unwrap();

@@ -118,7 +118,6 @@ async fn bodies_that_are_no_reply_are_in_doubt_and_not_asked_for_again() {
     for fault in [
         Fault::MalformedJson(Bare {}),
         Fault::WrongLength(LengthFault { by: -10 }),
-        Fault::ErrorInOk(Bare {}),
         Fault::EmptyBody(Bare {}),
     ] {
         let told = format!("{fault:?}");
@@ -309,7 +308,7 @@ async fn another_upstream_is_asked_for_what_is_wrong_with_this_one_alone() {
         (Fault::status(403), true),
         (Fault::status(404), true),
         (Fault::MalformedJson(Bare {}), true),
-        (Fault::ErrorInOk(Bare {}), true),
+        (Fault::EmptyBody(Bare {}), true),
         (Fault::Redirect(RedirectFault { to: "http://127.0.0.1:9/".into(), status: 307 }), true),
         (Fault::status(400), false),
         (Fault::status(422), false),

@@ -24,6 +24,26 @@ pub(crate) const AROUND: u64 = 40;
 /// Far longer than anything here takes, on a busy machine too.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
+/// Whose format an upstream speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    OpenAi,
+    Anthropic,
+}
+
+pub(crate) const WIRES: [Wire; 2] = [Wire::OpenAi, Wire::Anthropic];
+
+impl Wire {
+    /// What a client is told of an upstream at `url` that speaks it.
+    pub(crate) fn settings(self, url: &str) -> Value {
+        let provider = match self {
+            Self::OpenAi => json!({}),
+            Self::Anthropic => json!({"vendor": "anthropic", "base_url": url.trim_end_matches("/v1")}),
+        };
+        json!({"providers": {"sim": provider, "other": provider}})
+    }
+}
+
 pub(crate) struct Rig {
     pub(crate) simulator: Simulator,
     pub(crate) client: Client,
@@ -46,6 +66,14 @@ impl Rig {
         let config = config(&simulator.url(), changes).unwrap();
         let client = Client::extended(config, &ledger, &Events::new(), extensions).unwrap();
         Self { simulator, client, ledger }
+    }
+
+    /// The same, of an upstream that speaks that format.
+    pub(crate) async fn speaking(wire: Wire, rules: Vec<Rule>, changes: Value) -> Self {
+        let simulator = simulator(rules).await;
+        let mut settings = wire.settings(&simulator.url());
+        merge(&mut settings, changes);
+        Self::of(simulator, settings)
     }
 
     pub(crate) fn of(simulator: Simulator, changes: Value) -> Self {

@@ -5,10 +5,12 @@ use std::time::Duration;
 use futures::future::join_all;
 use iron_protocol::{ErrorCode, NanoUsd};
 use iron_runtime::{BreakerState, CallContext, CallReport, Error, Settlement};
-use iron_simulator::{At, BreakFault, Fault, Reply, RetryAfter, Rule, Simulator, StallFault, StatusFault};
+use iron_simulator::{
+    At, BreakFault, EventFault, Fault, Reply, RetryAfter, Rule, Simulator, StallFault, StatusFault,
+};
 use serde_json::{Value, json};
 
-use crate::rig::{LONG, Rig, ask, nanos, reserved, served, simulator, soon, within};
+use crate::rig::{LONG, Rig, WIRES, Wire, ask, nanos, reserved, served, simulator, soon, within};
 
 const PROMPT: &str = "Which way?";
 const OUTPUT_TOKENS: u32 = 20;
@@ -110,6 +112,63 @@ async fn nothing_is_asked_again_once_a_part_of_the_reply_has_come() {
     assert_eq!(requests(&rig, &other), (1, 0));
 }
 
+/// The first upstream tells an error of that kind in its stream, so many events after its beginning; what becomes of the
+/// call, and the requests that each upstream had.
+async fn overloaded(wire: Wire, after_chunks: u64) -> (Result<String, (String, Error)>, (u64, u64)) {
+    let event = Fault::ErrorEvent(EventFault { after_chunks, named: true });
+    let rule = Rule { reply: Some(Reply::text("never whole")), ..Rule::from(event) };
+    let other = simulator(vec![Reply::text("whole").into()]).await;
+    let mut settings = wire.settings(&other.url());
+    crate::rig::merge(&mut settings, json!({"models": {"fast": {"upstreams": ["sim/m", "other/m"]}}}));
+    let first = simulator(vec![rule]).await;
+    let mut sim = wire.settings(&first.url());
+    sim["providers"].as_object_mut().unwrap().remove("other");
+    if wire == Wire::OpenAi {
+        settings["providers"]["other"] = json!({"base_url": other.url()});
+    }
+    crate::rig::merge(&mut settings, sim);
+    let rig = Rig::of(first, settings);
+    let mut request = ask(PROMPT, OUTPUT_TOKENS);
+    request.model = "fast".into();
+    let context = CallContext { max_attempts: Some(2), ..within([]) };
+    let mut text = String::new();
+    let outcome = match soon(rig.client.stream(request, context)).await {
+        Err(error) => Err((text, error)),
+        Ok(mut stream) => loop {
+            match soon(stream.next_batch()).await {
+                Some(Ok(chunks)) => text.extend(chunks.iter().map(|chunk| &*chunk.text)),
+                Some(Err(error)) => break Err((text, error)),
+                None => break Ok(text),
+            }
+        },
+    };
+    (outcome, requests(&rig, &other))
+}
+
+#[tokio::test]
+async fn an_overload_that_is_told_before_any_content_leads_on() {
+    for wire in WIRES {
+        let (outcome, requests) = overloaded(wire, 0).await;
+        // Two attempts at the first upstream, and then the next one; nothing of the first is seen.
+        assert_eq!((outcome.unwrap().as_str(), requests), ("whole", (2, 1)), "{wire:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_overload_that_is_told_after_content_is_told_on_and_may_pass() {
+    for wire in WIRES {
+        let (outcome, requests) = overloaded(wire, 3).await;
+        let (text, error) = outcome.unwrap_err();
+        assert_eq!(requests, (1, 0), "{wire:?}: never again after a byte of it");
+        assert!(!text.is_empty() && "never whole".starts_with(&text), "{wire:?}: {text:?}");
+        let meant = if wire == Wire::OpenAi { 500 } else { 529 };
+        assert!(
+            matches!(error, Error::UpstreamStatus { status: 200, meant: Some(told), .. } if told == meant)
+        );
+        assert!(error.retryable(), "{wire:?}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn each_attempt_along_the_way_is_settled_by_itself() {
     let broken = Fault::Reset(BreakFault { at: At::AfterHeaders });
@@ -125,13 +184,13 @@ async fn each_attempt_along_the_way_is_settled_by_itself() {
 }
 
 /// Three models of one provider with contexts of 1,000, 500 and 100,000 tokens, tried in that order.
-async fn contexts(rules: Vec<Rule>) -> Rig {
+async fn contexts(wire: Wire, rules: Vec<Rule>) -> Rig {
     let price = |context| json!({"input_usd": "1", "output_usd": "4", "context_tokens": context});
     let prices = json!({
         "prices": {"sim/short": price(1_000), "sim/shorter": price(500), "sim/long": price(100_000)},
         "models": {"fast": {"upstreams": ["sim/short", "sim/shorter", "sim/long"]}},
     });
-    Rig::with(rules, prices).await
+    Rig::speaking(wire, rules, prices).await
 }
 
 fn too_long() -> Rule {
@@ -147,7 +206,7 @@ fn models(rig: &Rig) -> Vec<String> {
 
 #[tokio::test]
 async fn what_does_not_fit_a_context_goes_to_a_longer_one() {
-    let rig = contexts(vec![too_long(), replying()]).await;
+    let rig = contexts(Wire::OpenAi, vec![too_long(), replying()]).await;
     let report = call(&rig).await.unwrap();
     assert_eq!((&*report.upstream, report.attempts), ("sim/long", 2));
     assert_eq!(models(&rig), ["short", "long"]);
@@ -155,7 +214,7 @@ async fn what_does_not_fit_a_context_goes_to_a_longer_one() {
 
 #[tokio::test]
 async fn what_is_known_not_to_fit_is_not_sent() {
-    let rig = contexts(vec![replying()]).await;
+    let rig = contexts(Wire::OpenAi, vec![replying()]).await;
     let mut request = ask(&"word ".repeat(1_200), OUTPUT_TOKENS);
     request.model = "fast".into();
     assert_eq!(&*soon(rig.client.chat(request, within([]))).await.unwrap().report.upstream, "sim/long");
@@ -169,10 +228,59 @@ async fn what_is_known_not_to_fit_is_not_sent() {
 #[tokio::test]
 async fn a_request_that_is_wrong_is_wrong_everywhere() {
     let when = iron_simulator::Match { model: Some("short".into()), ..Default::default() };
-    let rig = contexts(vec![Rule { when, ..Fault::status(400).into() }, replying()]).await;
+    let rig = contexts(Wire::OpenAi, vec![Rule { when, ..Fault::status(400).into() }, replying()]).await;
     let error = call(&rig).await.unwrap_err();
     assert!(matches!(error, Error::UpstreamStatus { status: 400, .. }), "{error}");
     assert_eq!(models(&rig), ["short"]);
+}
+
+/// As Anthropic tells it: without a code.
+#[tokio::test]
+async fn what_is_refused_without_a_reason_goes_to_a_longer_one_if_it_may_not_fit() {
+    // Of a context of 1,000 tokens: surely within, perhaps beyond, and within but for the output.
+    for (bytes, output, status, asked) in [
+        (900, 20, 400, vec!["short"]),
+        (1_500, 20, 400, vec!["short", "long"]),
+        (900, 200, 400, vec!["short", "long"]),
+        (1_500, 20, 413, vec!["short", "long"]),
+        (1_500, 20, 422, vec!["short", "long"]),
+        (1_500, 20, 418, vec!["short"]),
+    ] {
+        for wire in WIRES {
+            let when = iron_simulator::Match { model: Some("short*".into()), ..Default::default() };
+            let message = Some("prompt is too long: 1001 tokens > 1000 maximum".to_owned());
+            let fault = StatusFault { message, ..StatusFault::new(status) };
+            let rule = Rule { when, ..Fault::Status(fault).into() };
+            let rig = contexts(wire, vec![rule, replying()]).await;
+            let budget = rig.budget(1_000_000_000);
+            let mut request = ask(&"x".repeat(bytes), output);
+            request.model = "fast".into();
+            let outcome = soon(rig.client.chat(request, within([budget.clone()]))).await;
+            let told = format!("{wire:?} {bytes} {output} {status}");
+            assert_eq!(models(&rig), asked, "{told}");
+            match outcome {
+                Ok(reply) => {
+                    assert_eq!(asked.len(), 2, "{told}");
+                    assert_eq!(budget.snapshot().settled, reply.report.cost, "{told}: a refusal is free");
+                }
+                Err(Error::UpstreamStatus { status: told, .. }) => assert_eq!(told, status),
+                Err(error) => panic!("{told}: {error}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_long_for_all_is_told_as_it_is() {
+    let fault = StatusFault { message: Some("prompt is too long".to_owned()), ..StatusFault::new(400) };
+    for wire in WIRES {
+        let rig = contexts(wire, vec![Fault::Status(fault.clone()).into()]).await;
+        let mut request = ask(&"x".repeat(1_500), OUTPUT_TOKENS);
+        request.model = "fast".into();
+        let error = soon(rig.client.chat(request, within([]))).await.unwrap_err();
+        assert!(matches!(error, Error::UpstreamStatus { status: 400, .. }), "{error}");
+        assert_eq!(models(&rig), ["short", "long"]);
+    }
 }
 
 /// A dear model and a cheap one, in the order given.

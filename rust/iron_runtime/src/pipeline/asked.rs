@@ -33,6 +33,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Whether the request may not fit the model's context, by the bound on its input and the output that is asked for.
+    pub(super) fn may_not_fit(&self, target: &Target) -> bool {
+        let context = target.price.as_deref().and_then(|price| price.context_tokens);
+        self.chat.zip(context).is_some_and(|(chat, context)| chat.most_tokens() > context)
+    }
+
     /// What counts against a limit of tokens.
     pub(super) fn rate_tokens(&self) -> u64 {
         self.chat.map_or(self.bound.input_tokens / 4, |chat| chat.rate_tokens())

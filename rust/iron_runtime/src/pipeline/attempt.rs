@@ -15,7 +15,7 @@ use crate::config::Target;
 use crate::pricing::{Bound, cost};
 use crate::provider::{Decoded, Output, ReplyFacts};
 use crate::route::Stop;
-use crate::upstream::{Billing, Deadlines, Exchange, Failure, Retry, Verdict, Visit, verdict};
+use crate::upstream::{Billing, Deadlines, Exchange, Failure, Verdict, Visit, verdict};
 
 /// An upstream's answer.
 pub(super) enum Answer {
@@ -69,14 +69,17 @@ impl Call {
         let sent = reservation.sent().clone();
         let mut exchange = match engine.http.post(target, url, body, sent, deadlines).await {
             Ok(exchange) => exchange,
-            Err(failure) => return Err(self.failed(failure, reservation, visit)),
+            Err(failure) => {
+                let failure = if plan.may_not_fit(target) { failure.of_long_request() } else { failure };
+                return Err(self.failed(failure, reservation, visit));
+            }
         };
         visit.accepted();
         if let Some(wait) = exchange.full_for() {
             stop.upstream.gate.close(now() + wait);
         }
-        if let Asked::Chat { stream: true, .. } = asked {
-            if let Err(failure) = exchange.events().await {
+        if let Asked::Chat { stream: true, request } = asked {
+            if let Err(failure) = exchange.open(request).await {
                 return Err(self.failed(failure, reservation, visit));
             }
             let open = Open { exchange, reservation, target: target.clone(), bound: plan.bound, visit };
@@ -85,8 +88,7 @@ impl Call {
         let read = match exchange.body().await {
             Ok(body) => match target.provider.format.reply(&body) {
                 Ok(decoded) => Ok((body.len(), decoded)),
-                // Whoever answered so once would do so again.
-                Err(message) => Err(Failure::in_doubt(exchange.malformed(message, body), Retry::Elsewhere)),
+                Err(told) => Err(exchange.no_reply(told, body)),
             },
             Err(failure) => Err(failure),
         };

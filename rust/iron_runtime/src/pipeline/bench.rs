@@ -41,7 +41,8 @@ pub async fn governed(
     let entered = call.enter(stop, &plan, wait).await;
     let (reservation, mut visit) = entered.map_err(|failure| failure.error)?;
     visit.accepted();
-    let Decoded { facts, body, raw } = target.provider.format.reply(&body).map_err(Error::config)?;
+    let Decoded { facts, body, raw } =
+        target.provider.format.reply(&body).map_err(|_| super::unexpected())?;
     visit.end(Verdict::Well);
     let counted = plan.bound.counted(body.len() as u64);
     let usage = call.settle(reservation, target, &facts, counted);

@@ -111,6 +111,11 @@ impl ChatBound {
         self.most_output.saturating_mul(self.bound.choices)
     }
 
+    /// The input, and the output of one choice that is asked for: above the context, the request may not fit it.
+    pub(crate) fn most_tokens(&self) -> u64 {
+        self.bound.input_tokens.saturating_add(if self.asked { self.most_output } else { 1 })
+    }
+
     /// What to reserve.
     pub(crate) fn ask(&self) -> Ask {
         let most = self.bound.with_output(self.most_output);

@@ -50,9 +50,18 @@ pub(crate) struct Decoded {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) message: Option<String>,
+    /// The status that its type or code stands for: an error within a reply that began well has no other.
+    pub(crate) status: Option<u16>,
     pub(crate) out_of_quota: bool,
     /// The request does not fit the model's context.
     pub(crate) too_long: bool,
+}
+
+impl Told {
+    /// What is wrong with a reply that tells no error itself.
+    pub(crate) fn wrong(message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..Self::default() }
+    }
 }
 
 impl WireFormat {
@@ -94,8 +103,8 @@ impl WireFormat {
     /// Read the body of a reply that succeeded by its status.
     ///
     /// # Errors
-    /// What is wrong with the body, as a sentence without its content.
-    pub(crate) fn reply(self, body: &Bytes) -> Result<Decoded, String> {
+    /// The error that it tells, or what is wrong with it, as a sentence without its content.
+    pub(crate) fn reply(self, body: &Bytes) -> Result<Decoded, Told> {
         match self {
             Self::OpenAi => {
                 let facts = openai::reply_facts(body)?;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{ReplyFacts, WireFormat, anthropic, openai};
+use super::{ReplyFacts, Told, WireFormat, anthropic, openai};
 use crate::call::{ChatRequest, Chunk};
 
 /// What has been read of one stream.
@@ -33,8 +33,8 @@ impl Reading {
     /// Read one event and append the chunks that it makes: whether it says that nothing comes after it.
     ///
     /// # Errors
-    /// What the provider says went wrong, or what is wrong with the event, as a sentence without its content.
-    pub(crate) fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<bool, String> {
+    /// The error that it tells, or what is wrong with it, as a sentence without its content.
+    pub(crate) fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<bool, Told> {
         match self {
             Self::OpenAi(reading) => reading.read(data, chunks),
             Self::Anthropic(reading) => reading.read(data, chunks),

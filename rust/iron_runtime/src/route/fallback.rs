@@ -131,6 +131,10 @@ impl<'r> Trip<'r> {
                 if let Some(short) = stop.context() {
                     self.leave_out(|stop| stop.context().is_some_and(|context| context <= short));
                 }
+                // Told alone, as of a request that is wrong.
+                if self.stops.iter().all(|stop| stop.state == State::Done) {
+                    return Err(self.stops[self.at].error.take().unwrap_or_else(no_reason));
+                }
             }
             Retry::Elsewhere | Retry::After(_) | Retry::Throttled(_) | Retry::Later(_) => {}
         }

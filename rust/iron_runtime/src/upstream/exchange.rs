@@ -1,10 +1,10 @@
 //! A reply on its way in.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use reqwest::Response;
 use tokio::time::timeout_at;
 
@@ -16,14 +16,12 @@ use crate::Error;
 use crate::clock::{Instant, calendar_now, now};
 use crate::config::Target;
 use crate::error::TimeoutPhase;
-use crate::provider::WireFormat;
+use crate::provider::{Told, WireFormat};
 
 /// The largest reply body that is read into memory, decompressed.
 const MOST_REPLY_BYTES: usize = 64 * 1024 * 1024;
-/// The longest stream, decompressed: the longest output of any model, with all that providers put around each token.
-const MOST_STREAM_BYTES: usize = 256 * 1024 * 1024;
 /// How much of an error body is kept.
-const MOST_ERROR_BYTES: usize = 64 * 1024;
+pub(super) const MOST_ERROR_BYTES: usize = 64 * 1024;
 /// The end of a body comes with the end of what it holds, or at once after it.
 const END_OF_BODY: Duration = Duration::from_millis(50);
 
@@ -31,8 +29,8 @@ const END_OF_BODY: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Exchange {
     upstream: String,
-    format: WireFormat,
-    response: Response,
+    pub(super) format: WireFormat,
+    pub(super) response: Response,
     deadlines: Deadlines,
     /// A part of the reply has come.
     begun: bool,
@@ -41,10 +39,10 @@ pub(crate) struct Exchange {
     /// Since when the next part is waited for, unless nobody waits.
     since: Option<Instant>,
     /// The most that the body may be, and how much of that has not come.
-    most: usize,
-    left: usize,
+    pub(super) most: usize,
+    pub(super) left: usize,
     /// Looked at, and not read.
-    ahead: Option<Bytes>,
+    pub(super) ahead: VecDeque<Bytes>,
 }
 
 impl Exchange {
@@ -65,12 +63,12 @@ impl Exchange {
             since: None,
             most: MOST_REPLY_BYTES,
             left: MOST_REPLY_BYTES,
-            ahead: None,
+            ahead: VecDeque::new(),
         };
         match exchange.response.status() {
             // Nobody asked for a part, and a part is never taken for the whole.
-            StatusCode::PARTIAL_CONTENT => Err(exchange.no_reply("it sent a part of a reply")),
-            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => Err(exchange.no_reply("it sent no reply")),
+            StatusCode::PARTIAL_CONTENT => Err(exchange.empty("it sent a part of a reply")),
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => Err(exchange.empty("it sent no reply")),
             status if status.is_success() => Ok(exchange),
             _ => Err(exchange.into_failure().await),
         }
@@ -93,7 +91,7 @@ impl Exchange {
     /// # Cancel safety
     /// Dropping the future loses nothing: the next call goes on where this one was.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        if let Some(piece) = self.ahead.take() {
+        if let Some(piece) = self.ahead.pop_front() {
             return Ok(Some(piece));
         }
         // A body that comes without a pause must not keep a thread to itself.
@@ -148,38 +146,6 @@ impl Exchange {
         drop(timeout_at(now() + END_OF_BODY, end).await);
     }
 
-    /// Be ready to read a stream.
-    ///
-    /// # Errors
-    /// What came is a document instead.
-    pub(crate) async fn events(&mut self) -> Result<(), Failure> {
-        (self.most, self.left) = (MOST_STREAM_BYTES, MOST_STREAM_BYTES);
-        let kind = self.response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        if !kind.is_some_and(|kind| kind.starts_with("application/json") || kind.starts_with("text/html")) {
-            return Ok(());
-        }
-        // Some servers call a stream JSON; no line of one begins like a document.
-        let first = self.piece().await?.unwrap_or_default();
-        if !matches!(first.trim_ascii_start().first(), None | Some(b'{' | b'[' | b'<')) {
-            self.ahead = Some(first);
-            return Ok(());
-        }
-        self.progressed();
-        let mut body = BytesMut::from(first);
-        while body.len() < MOST_ERROR_BYTES
-            && let Some(piece) = self.piece().await?
-        {
-            self.progressed();
-            body.extend_from_slice(&piece);
-        }
-        let body = body.freeze();
-        let message = match self.format.reply(&body) {
-            Ok(_) => "it sent one body where a stream was asked for".to_owned(),
-            Err(message) => message,
-        };
-        Err(Failure::in_doubt(self.malformed(message, body), Retry::Elsewhere))
-    }
-
     /// The whole body.
     pub(crate) async fn body(&mut self) -> Result<Bytes, Failure> {
         if self.response.content_length().is_some_and(|length| length > self.most as u64) {
@@ -204,28 +170,40 @@ impl Exchange {
     }
 
     /// A reply that succeeded by its status and is none by its body.
-    pub(crate) fn malformed(&self, message: String, body: Bytes) -> Error {
+    pub(crate) fn malformed(&self, told: Told, body: Bytes) -> Error {
         Error::UpstreamStatus {
             upstream: self.upstream.clone(),
             status: self.status(),
-            message,
+            meant: told.status,
+            message: told.message.unwrap_or_else(|| "an error without a message".to_owned()),
             body: kept(body),
         }
     }
 
-    fn too_large(&self) -> Failure {
-        self.no_reply(&format!("its body is larger than {} bytes", self.most))
+    /// Such a reply, of which nothing has been delivered.
+    pub(crate) fn no_reply(&self, told: Told, body: Bytes) -> Failure {
+        let retry = match told.status.map(|status| retry(status, &told, None)) {
+            // An error that passes is one wherever it is told.
+            Some(passing @ (Retry::After(_) | Retry::Throttled(_))) => passing,
+            // Whoever answered so once would do so again.
+            _ => Retry::Elsewhere,
+        };
+        Failure::in_doubt(self.malformed(told, body), retry)
     }
 
-    /// It succeeded by its status, and there is nothing in it; whoever answered so once would do so again.
-    fn no_reply(&self, message: &str) -> Failure {
-        Failure::in_doubt(self.malformed(message.to_owned(), Bytes::new()), Retry::Elsewhere)
+    fn too_large(&self) -> Failure {
+        self.empty(format!("its body is larger than {} bytes", self.most))
+    }
+
+    /// It succeeded by its status, and there is nothing in it.
+    fn empty(&self, message: impl Into<String>) -> Failure {
+        self.no_reply(Told::wrong(message), Bytes::new())
     }
 
     /// The body cannot be read to its end.
     fn broken(&self, error: reqwest::Error) -> Failure {
         if cause::<hyper::Error>(&error).is_none() {
-            return self.no_reply("its body is compressed, and cannot be decompressed");
+            return self.empty("its body is compressed, and cannot be decompressed");
         }
         let error = connection(&self.upstream, "the reply broke off", error);
         Failure::in_doubt(error, Retry::After(None))
@@ -244,17 +222,8 @@ impl Exchange {
         }
         let body = body.freeze();
         let told = self.format.error(&body);
+        let retry = retry(status, &told, asked);
         let message = told.message.unwrap_or_else(|| "no message".to_owned());
-        let retry = match status {
-            // A quota that is used up is not there again a moment later.
-            429 if told.out_of_quota => Retry::Elsewhere,
-            429 => Retry::Throttled(asked),
-            408 | 409 | 425 | 500..=599 => Retry::After(asked),
-            // Another upstream has another address, other keys, models and rules, and another account to pay from.
-            300..=399 | 401 | 402 | 403 | 404 => Retry::Elsewhere,
-            _ if told.too_long => Retry::Longer,
-            _ => Retry::Never,
-        };
         let upstream = self.upstream;
         let error = if status == 429 {
             let message = format!("{upstream} answered 429: {message}");
@@ -265,9 +234,23 @@ impl Exchange {
                 out_of_quota: told.out_of_quota,
             }
         } else {
-            Error::UpstreamStatus { upstream, status, message, body }
+            Error::UpstreamStatus { upstream, status, meant: None, message, body }
         };
         Failure { error, billing: Billing::Free, retry }
+    }
+}
+
+/// What may be done about a refusal with that status.
+fn retry(status: u16, told: &Told, asked: Option<Duration>) -> Retry {
+    match status {
+        // A quota that is used up is not there again a moment later.
+        429 if told.out_of_quota => Retry::Elsewhere,
+        429 => Retry::Throttled(asked),
+        408 | 409 | 425 | 500..=599 => Retry::After(asked),
+        // Another upstream has another address, other keys, models and rules, and another account to pay from.
+        300..=399 | 401 | 402 | 403 | 404 => Retry::Elsewhere,
+        _ if told.too_long => Retry::Longer,
+        _ => Retry::Never,
     }
 }
 

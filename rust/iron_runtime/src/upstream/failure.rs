@@ -72,6 +72,17 @@ impl Failure {
         Self { error, billing: Billing::Free, retry: Retry::Later(ready) }
     }
 
+    /// The request may be longer than the model's context: a refusal without a reason that is known may be because of
+    /// that. Most providers tell it in words alone.
+    pub(crate) fn of_long_request(mut self) -> Self {
+        if let (Retry::Never, Error::UpstreamStatus { status: 400 | 413 | 422, .. }) =
+            (self.retry, &self.error)
+        {
+            self.retry = Retry::Longer;
+        }
+        self
+    }
+
     /// Whether the key is refused, whatever is asked for.
     pub(crate) fn refuses_key(&self) -> bool {
         match &self.error {

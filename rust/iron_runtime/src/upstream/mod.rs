@@ -6,6 +6,7 @@ mod exchange;
 mod failure;
 mod gate;
 mod http;
+mod opening;
 mod pool;
 mod quota;
 mod retry;

@@ -10,6 +10,7 @@ use iron_simulator::{
 use super::expected::{Expected, Tries, expected};
 use super::simulated::strikes;
 use super::{FORMS, Outcome, Paid};
+use crate::rig::Wire;
 
 const PAGE: &str = include_str!("../../../../docs/reliability.md");
 
@@ -32,18 +33,20 @@ fn rows() -> Vec<(&'static str, Fault)> {
         ("a redirect", Fault::Redirect(RedirectFault { to: String::new(), status: 307 })),
         ("the connection is closed on arrival", Fault::Refuse(Bare {})),
         ("the connection breaks before the headers", Fault::Reset(broken(At::BeforeHeaders))),
-        ("the connection breaks in the reply", Fault::Close(broken(At::AfterBytes(20)))),
+        ("the connection breaks in the reply, before its content", Fault::Close(broken(At::AfterBytes(20)))),
+        ("the connection breaks in the content of a stream", Fault::Close(broken(At::AfterChunks(4)))),
         ("`content-length` is more than comes", Fault::WrongLength(LengthFault { by: 10 })),
         ("`content-length` is less than comes", Fault::WrongLength(LengthFault { by: -10 })),
         ("a chunked body is cut short", Fault::TruncatedChunks(TruncateFault { missing: 0 })),
         ("silence", Fault::Stall(StallFault { at: At::AfterHeaders, ms: None })),
-        ("200 with an error in it", Fault::ErrorInOk(Bare {})),
+        ("200 with an error in it that passes", Fault::ErrorInOk(Bare {})),
         ("200 with nothing in it", Fault::EmptyBody(Bare {})),
         ("200 with a page in HTML", Fault::Page(Bare {})),
         ("a body that is not JSON", Fault::MalformedJson(Bare {})),
         ("a body of more than 64 MiB", padded(100_000_000, None)),
         ("a decompression bomb", padded(100_000_000, Some(Coding::Gzip))),
-        ("an event with an error", Fault::ErrorEvent(EventFault::after(2))),
+        ("an event with an error that passes, before any content", Fault::ErrorEvent(EventFault::after(0))),
+        ("an event with an error, after content", Fault::ErrorEvent(EventFault::after(2))),
         ("an event that is no chunk", Fault::MalformedEvent(EventFault::after(2))),
         ("a stream without events", Fault::EmptyStream(EmptyFault { done: false })),
         ("`[DONE]` and nothing else", Fault::EmptyStream(EmptyFault { done: true })),
@@ -60,7 +63,7 @@ fn rows() -> Vec<(&'static str, Fault)> {
 
 fn row(words: &str, fault: &Fault) -> String {
     let cells = |form| {
-        let Expected { outcome, tries, paid } = expected(fault, form);
+        let Expected { outcome, tries, paid } = expected(fault, form, Wire::OpenAi);
         let seen = match outcome {
             Outcome::Reply => "the whole reply".to_owned(),
             Outcome::Status(200) => "`UpstreamStatusError`, status 200".to_owned(),
@@ -107,6 +110,18 @@ fn the_page_says_what_the_tests_say() {
     let missing: Vec<_> =
         rows().iter().map(|(words, fault)| row(words, fault)).filter(|row| !PAGE.contains(row)).collect();
     assert!(missing.is_empty(), "docs/reliability.md has not:\n{}", missing.join("\n"));
+}
+
+/// The page says it of them beside the table.
+#[test]
+fn anthropic_s_format_comes_to_the_same() {
+    for (words, fault) in rows() {
+        for form in FORMS.into_iter().filter(|form| strikes(&fault, *form)) {
+            let same = expected(&fault, form, Wire::OpenAi) == expected(&fault, form, Wire::Anthropic);
+            assert_eq!(same, fault.kind() != "no_finish_reason", "{words}");
+        }
+    }
+    assert!(PAGE.contains("Anthropic tells usage and `stop_reason` in one event"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::rig::nanos;
+use crate::rig::{Wire, merge, nanos};
 
 /// The server, a client of it, and a budget.
 pub(crate) struct Raw {
@@ -35,6 +35,17 @@ impl Raw {
         times: usize,
         settings: Value,
     ) -> Self {
+        Self::speaking(Wire::OpenAi, start, part, times, settings).await
+    }
+
+    /// The same, of a server that speaks that format.
+    pub(crate) async fn speaking(
+        wire: Wire,
+        start: impl Into<Vec<u8>>,
+        part: Vec<u8>,
+        times: usize,
+        changes: Value,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -50,14 +61,22 @@ impl Raw {
             }
         });
         let ledger = Ledger::new();
-        let client = crate::rig::client(&ledger, &format!("http://{address}/v1"), settings).unwrap();
+        let url = format!("http://{address}/v1");
+        let mut settings = wire.settings(&url);
+        merge(&mut settings, changes);
+        let client = crate::rig::client(&ledger, &url, settings).unwrap();
         let budget = Budget::new(&ledger, "test", nanos(1_000_000_000));
         Self { address, client, budget, seen, _serving: serving }
     }
 
     /// A server that answers so, and closes the connection.
     pub(crate) async fn new(answer: impl Into<Vec<u8>>) -> Self {
-        Self::repeating(answer, Vec::new(), 0).await
+        Self::answering(Wire::OpenAi, answer).await
+    }
+
+    /// The same, to requests in that format.
+    pub(crate) async fn answering(wire: Wire, answer: impl Into<Vec<u8>>) -> Self {
+        Self::speaking(wire, answer, Vec::new(), 0, json!({})).await
     }
 
     pub(crate) fn url(&self) -> String {

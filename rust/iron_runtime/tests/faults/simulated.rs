@@ -8,15 +8,16 @@ use iron_simulator::{
 };
 use serde_json::{Value, json};
 
-use super::expected::{Expected, Tries, expected};
+use super::expected::{Expected, Tries, after_content, expected};
 use super::{FORMS, Form, Outcome, Paid, end, in_doubt, limited};
-use crate::rig::{Rig, served};
+use crate::rig::{Rig, WIRES, Wire, served};
 
 const TEXT: &str = "né 🦀 und 東京, \"quoted\"\n";
 
 /// One or more of each kind.
-fn faults() -> Vec<Fault> {
-    let places = [At::BeforeHeaders, At::AfterHeaders, At::AfterBytes(20), At::AfterChunks(0)];
+fn faults(wire: Wire) -> Vec<Fault> {
+    let places =
+        [At::BeforeHeaders, At::AfterHeaders, At::AfterBytes(20), At::AfterChunks(0), At::AfterChunks(4)];
     let mut faults = vec![
         Fault::Refuse(Bare {}),
         Fault::Redirect(RedirectFault { to: "http://127.0.0.1:9/v1".into(), status: 307 }),
@@ -46,10 +47,7 @@ fn faults() -> Vec<Fault> {
     {
         faults.push(Fault::Status(StatusFault { body, ..StatusFault::new(502) }));
     }
-    faults.push(Fault::Status(StatusFault {
-        code: Some("insufficient_quota".into()),
-        ..StatusFault::new(429)
-    }));
+    faults.push(Fault::Status(StatusFault { code: Some(spent(wire).into()), ..StatusFault::new(429) }));
     for at in places {
         faults.push(Fault::Stall(StallFault { at, ms: None }));
         faults.push(Fault::Reset(BreakFault { at }));
@@ -61,11 +59,19 @@ fn faults() -> Vec<Fault> {
     for coding in [None, Some(Coding::Gzip), Some(Coding::Deflate), Some(Coding::Br), Some(Coding::Zstd)] {
         faults.push(Fault::Padded(PaddingFault { bytes: 100_000, coding }));
     }
-    for (after_chunks, named) in [(0, false), (2, false), (2, true)] {
+    for (after_chunks, named) in [(0, false), (0, true), (2, false), (2, true)] {
         faults.push(Fault::ErrorEvent(EventFault { after_chunks, named }));
         faults.push(Fault::MalformedEvent(EventFault { after_chunks, named }));
     }
     faults
+}
+
+/// The code of a quota that is used up.
+fn spent(wire: Wire) -> &'static str {
+    match wire {
+        Wire::OpenAi => "insufficient_quota",
+        Wire::Anthropic => "enforced_spend_limit_reached",
+    }
 }
 
 /// Timeouts that end what would not end, and nothing else.
@@ -80,12 +86,12 @@ fn timeouts(fault: &Fault) -> Value {
 }
 
 /// Call an upstream that always fails so.
-async fn check(fault: &Fault, form: Form, attempts: u32) {
-    let told = format!("{fault:?}, {form:?}, {attempts} attempts");
-    let Expected { outcome, tries, paid } = expected(fault, form);
+async fn check(wire: Wire, fault: &Fault, form: Form, attempts: u32) {
+    let told = format!("{wire:?}, {fault:?}, {form:?}, {attempts} attempts");
+    let Expected { outcome, tries, paid } = expected(fault, form, wire);
     let reply = (fault.kind() != "refuse").then(|| Reply::text(TEXT));
     let rule = Rule { reply, ..Rule::from(fault.clone()) };
-    let rig = Rig::with(vec![rule], timeouts(fault)).await;
+    let rig = Rig::speaking(wire, vec![rule], timeouts(fault)).await;
     let budget = rig.budget(1_000_000_000);
     let ended = end(&rig.client, form, limited(&budget, attempts)).await;
     assert_eq!(ended.outcome, outcome, "{told}: {}", ended.message());
@@ -130,18 +136,29 @@ pub(super) fn strikes(fault: &Fault, form: Form) -> bool {
             | "comments"
             | "multi_line_data"
     );
-    if form == Form::Plain { !stream_only } else { !plain_only }
+    if form == Form::Plain { !stream_only && !is_late(fault) } else { !plain_only }
 }
 
-async fn check_all(form: Form, attempts: u32) {
-    for fault in faults().iter().filter(|fault| strikes(fault, form)) {
-        check(fault, form, attempts).await;
+/// A plain reply is one chunk, which comes to no place after its first content.
+fn is_late(fault: &Fault) -> bool {
+    match fault {
+        Fault::Reset(fault) | Fault::Close(fault) => after_content(fault.at),
+        Fault::Stall(fault) => after_content(fault.at),
+        _ => false,
+    }
+}
+
+async fn check_all(wire: Wire, form: Form) {
+    for attempts in [1, 3] {
+        for fault in faults(wire).iter().filter(|fault| strikes(fault, form)) {
+            check(wire, fault, form, attempts).await;
+        }
     }
 }
 
 #[test]
 fn every_fault_of_the_simulator_is_among_them() {
-    let faults = faults();
+    let faults = faults(Wire::OpenAi);
     for kind in Fault::KINDS {
         assert!(faults.iter().any(|fault| fault.kind() == kind), "{kind}");
     }
@@ -149,51 +166,53 @@ fn every_fault_of_the_simulator_is_among_them() {
 
 #[tokio::test]
 async fn a_fault_that_does_not_strike_leaves_the_reply_alone() {
-    for form in FORMS {
-        for fault in faults().iter().filter(|fault| !strikes(fault, form)) {
+    let spared = |fault: &&Fault, form| !strikes(fault, form) && !is_late(fault);
+    for (wire, form) in WIRES.into_iter().flat_map(|wire| FORMS.map(|form| (wire, form))) {
+        for fault in faults(wire).iter().filter(|fault| spared(fault, form)) {
             let rule = Rule { reply: Some(Reply::text(TEXT)), ..Rule::from(fault.clone()) };
-            let rig = Rig::new(vec![rule, Reply::text(TEXT).into()]).await;
+            let rig = Rig::speaking(wire, vec![rule, Reply::text(TEXT).into()], json!({})).await;
             let ended = end(&rig.client, form, limited(&rig.budget(1_000_000_000), 1)).await;
-            assert_eq!((ended.outcome, ended.text.as_str()), (Outcome::Reply, TEXT), "{fault:?} {form:?}");
-            assert!(rig.stats().await.faults.is_empty(), "{fault:?} {form:?}");
+            let told = format!("{wire:?} {fault:?} {form:?}");
+            assert_eq!((ended.outcome, ended.text.as_str()), (Outcome::Reply, TEXT), "{told}");
+            assert!(rig.stats().await.faults.is_empty(), "{told}");
         }
     }
 }
 
 #[tokio::test]
-async fn plain_calls_of_one_attempt() {
-    check_all(Form::Plain, 1).await;
+async fn plain_calls_of_openai_s() {
+    check_all(Wire::OpenAi, Form::Plain).await;
 }
 
 #[tokio::test]
-async fn plain_calls_of_three_attempts() {
-    check_all(Form::Plain, 3).await;
+async fn plain_calls_of_anthropic_s() {
+    check_all(Wire::Anthropic, Form::Plain).await;
 }
 
 #[tokio::test]
-async fn streams_of_one_attempt() {
-    check_all(Form::Stream, 1).await;
+async fn streams_of_openai_s() {
+    check_all(Wire::OpenAi, Form::Stream).await;
 }
 
 #[tokio::test]
-async fn streams_of_three_attempts() {
-    check_all(Form::Stream, 3).await;
+async fn streams_of_anthropic_s() {
+    check_all(Wire::Anthropic, Form::Stream).await;
 }
 
 /// What went wrong before is in the cost of the reply, and nowhere else in it.
 #[tokio::test]
 async fn a_fault_that_passes_leaves_a_whole_reply() {
-    for form in FORMS {
-        for fault in faults().iter().filter(|fault| strikes(fault, form)) {
-            let Expected { tries: Tries::All, paid, .. } = expected(fault, form) else { continue };
+    for (wire, form) in WIRES.into_iter().flat_map(|wire| FORMS.map(|form| (wire, form))) {
+        for fault in faults(wire).iter().filter(|fault| strikes(fault, form)) {
+            let Expected { tries: Tries::All, paid, .. } = expected(fault, form, wire) else { continue };
             let twice = Rule { times: Some(2), ..Rule::from(fault.clone()) };
-            let rig = Rig::new(vec![twice, Reply::text(TEXT).into()]).await;
+            let rig = Rig::speaking(wire, vec![twice, Reply::text(TEXT).into()], json!({})).await;
             let budget = rig.budget(1_000_000_000);
             let ended = end(&rig.client, form, limited(&budget, 3)).await;
             assert_eq!(
                 (ended.outcome, ended.text.as_str()),
                 (Outcome::Reply, TEXT),
-                "{fault:?}: {}",
+                "{wire:?} {fault:?}: {}",
                 ended.message()
             );
             let stats = rig.stats().await;

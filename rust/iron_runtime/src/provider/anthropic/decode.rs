@@ -22,22 +22,35 @@ const SPENT: [&str; 3] = [
     "linked_organization_spend_limit_reached",
 ];
 
+/// The status of each type of error. <https://platform.claude.com/docs/en/api/errors>
+const STATUSES: [(&str, u16); 10] = [
+    ("invalid_request_error", 400),
+    ("authentication_error", 401),
+    ("billing_error", 402),
+    ("permission_error", 403),
+    ("not_found_error", 404),
+    ("request_too_large", 413),
+    ("rate_limit_error", 429),
+    ("api_error", 500),
+    ("timeout_error", 504),
+    ("overloaded_error", 529),
+];
+
 /// Read a message: what settling needs, and the body as OpenAI shapes it.
 ///
 /// # Errors
-/// What is wrong with the body, as a sentence without its content.
-pub(crate) fn reply(body: &[u8]) -> Result<(ReplyFacts, Bytes), String> {
-    let text = std::str::from_utf8(body).map_err(|_| "its body is not UTF-8".to_owned())?;
-    let message =
-        Fields::read(text).ok_or_else(|| "its body is not a JSON object, or ends too early".to_owned())?;
+/// The error that it tells, or what is wrong with it, as a sentence without its content.
+pub(crate) fn reply(body: &[u8]) -> Result<(ReplyFacts, Bytes), Told> {
+    let text = std::str::from_utf8(body).map_err(|_| Told::wrong("its body is not UTF-8"))?;
+    let wrong = |what: &'static str| move || Told::wrong(what);
+    let message = Fields::read(text).ok_or_else(wrong("its body is not a JSON object, or ends too early"))?;
     if let Some(told) = told(&message) {
-        return Err(told.message.unwrap_or_else(|| "an error without a message".to_owned()));
+        return Err(told);
     }
     let content = message.get("content").filter(|content| content.starts_with('['));
-    let content = content.ok_or_else(|| "its body has no list of content".to_owned())?;
-    let blocks =
-        Fields::read_list(content).ok_or_else(|| "its content is not a list of blocks".to_owned())?;
-    let stop = message.text("stop_reason").ok_or_else(|| "its body has no stop_reason".to_owned())?;
+    let content = content.ok_or_else(wrong("its body has no list of content"))?;
+    let blocks = Fields::read_list(content).ok_or_else(wrong("its content is not a list of blocks"))?;
+    let stop = message.text("stop_reason").ok_or_else(wrong("its body has no stop_reason"))?;
     let usage = message.get("usage").unwrap_or("null");
     let counted = Counted::read(usage);
 
@@ -149,19 +162,19 @@ fn write_call(body: &mut Writer, block: &Fields<'_>) {
 pub(crate) fn error(body: &[u8]) -> Told {
     let told_by = std::str::from_utf8(body).ok().and_then(Fields::read).as_ref().and_then(told);
     told_by.unwrap_or_else(|| {
-        let message = if body.is_empty() { "an empty body" } else { "a body that is no Anthropic error" };
-        Told { message: Some(message.to_owned()), ..Told::default() }
+        Told::wrong(if body.is_empty() { "an empty body" } else { "a body that is no Anthropic error" })
     })
 }
 
 /// What `{"type": "error", "error": {...}}` says.
 pub(super) fn told(body: &Fields<'_>) -> Option<Told> {
     let error = body.object("error")?;
+    let kind = error.text("type").unwrap_or_default();
     let code = error.object("details").and_then(|details| details.text("error_code"));
     Some(Told {
         message: error.text("message").map(Cow::into_owned),
-        out_of_quota: error.text("type").as_deref() == Some("billing_error")
-            || code.is_some_and(|code| SPENT.contains(&&*code)),
+        status: STATUSES.iter().find(|(name, _)| *name == kind).map(|(_, status)| *status),
+        out_of_quota: kind == "billing_error" || code.is_some_and(|code| SPENT.contains(&&*code)),
         // Told in words alone, which may change.
         too_long: false,
     })
@@ -184,7 +197,7 @@ mod tests {
             (r#"{"content":[],"stop_reason":null}"#, "no stop_reason"),
             (r#"{"type":"error","error":{"type":"api_error","message":"broken"}}"#, "broken"),
         ] {
-            let error = reply(body.as_bytes()).unwrap_err();
+            let error = reply(body.as_bytes()).unwrap_err().message.unwrap();
             assert!(error.contains(expected), "{body}: {error}");
         }
     }
@@ -193,7 +206,7 @@ mod tests {
     fn an_error_body_tells_its_message_and_whether_the_quota_is_used_up() {
         let told = |error: &str| super::error(format!(r#"{{"type":"error","error":{error}}}"#).as_bytes());
         let busy = told(r#"{"type":"overloaded_error","message":"busy"}"#);
-        assert_eq!(busy, Told { message: Some("busy".into()), ..Told::default() });
+        assert_eq!(busy, Told { message: Some("busy".into()), status: Some(529), ..Told::default() });
         assert!(told(r#"{"type":"billing_error","message":"pay"}"#).out_of_quota);
         let limit = r#"{"type":"rate_limit_error","message":"m","details":{"error_code":"enforced_spend_limit_reached"}}"#;
         assert!(told(limit).out_of_quota);

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::decode::told;
 use crate::call::Text;
+use crate::provider::Told;
 use crate::provider::fields::Fields;
 
 /// One event of a stream.
@@ -76,9 +77,9 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 /// Read one event's data.
 ///
 /// # Errors
-/// What the provider says went wrong, or what is wrong with the event, as a sentence without its content.
-pub(super) fn event(data: &Bytes) -> Result<Event, String> {
-    let malformed = || "an event of the stream is malformed".to_owned();
+/// The error that it tells, or what is wrong with it, as a sentence without its content.
+pub(super) fn event(data: &Bytes) -> Result<Event, Told> {
+    let malformed = || Told::wrong("an event of the stream is malformed");
     let body: Body<'_> = serde_json::from_slice(data).map_err(|_| malformed())?;
     let part = |value: &RawValue| data.slice_ref(value.get().as_bytes());
     Ok(match &*body.r#type.0 {
@@ -91,8 +92,7 @@ pub(super) fn event(data: &Bytes) -> Result<Event, String> {
         "ping" => Event::Ping,
         "error" => {
             let told = std::str::from_utf8(data).ok().and_then(Fields::read).as_ref().and_then(told);
-            let message = told.and_then(|told| told.message);
-            return Err(message.unwrap_or_else(|| "an error without a message".to_owned()));
+            return Err(told.unwrap_or_default());
         }
         _ => Event::Unknown,
     })
@@ -124,7 +124,7 @@ fn delta(data: &Bytes, body: DeltaBody<'_>) -> Delta {
 mod tests {
     use super::*;
 
-    fn read(data: &'static str) -> Result<Event, String> {
+    fn read(data: &'static str) -> Result<Event, Told> {
         event(&Bytes::from_static(data.as_bytes()))
     }
 
@@ -152,9 +152,12 @@ mod tests {
         assert_eq!(read(r#"{"type":"message_stop"}"#).unwrap(), Event::Stop);
         assert_eq!(read(r#"{"type":"newer"}"#).unwrap(), Event::Unknown);
         let error = read(r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#);
-        assert_eq!(error.unwrap_err(), "Overloaded");
+        assert_eq!(
+            error.unwrap_err(),
+            Told { message: Some("Overloaded".into()), status: Some(529), ..Told::default() }
+        );
         for broken in ["{\"type\":\"content_block_delta\"", "{}", "[DONE]", r#"{"type":"message_start"}"#] {
-            assert!(read(broken).unwrap_err().contains("malformed"), "{broken}");
+            assert!(read(broken).unwrap_err().message.unwrap().contains("malformed"), "{broken}");
         }
     }
 }

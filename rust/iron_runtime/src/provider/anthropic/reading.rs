@@ -7,10 +7,10 @@ use super::decode::{created, finish_reason, reply};
 use super::event::{Delta, Event, event};
 use super::usage::Counted;
 use crate::call::{ChatRequest, Chunk, Text};
-use crate::provider::ReplyFacts;
 use crate::provider::fields::Fields;
 use crate::provider::reading::{Whole, shows_usage};
 use crate::provider::writer::Writer;
+use crate::provider::{ReplyFacts, Told};
 
 /// What has been read of one stream.
 #[derive(Debug)]
@@ -41,12 +41,12 @@ impl Reading {
         }
     }
 
-    pub(crate) fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<bool, String> {
+    pub(crate) fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<bool, Told> {
         let event = event(&data)?;
         match event {
             Event::Stop => return Ok(true),
             Event::Ping => {}
-            Event::BlockEnd => self.assembly.end_block()?,
+            Event::BlockEnd => self.assembly.end_block().map_err(Told::wrong)?,
             Event::Start(message) => {
                 self.begin(&message);
                 self.assembly.start(message);
@@ -62,7 +62,7 @@ impl Reading {
                 chunks.push(made(chunk, Text::new(), data));
             }
             Event::Delta(delta) => {
-                self.assembly.add(&delta)?;
+                self.assembly.add(&delta).map_err(Told::wrong)?;
                 let chunk = self.delta(&delta);
                 let text = if let Delta::Text(text) = delta { text } else { Text::new() };
                 chunks.push(made(chunk, text, data));

@@ -44,17 +44,17 @@ enum ErrorField {
 /// Read a chat or embeddings reply.
 ///
 /// # Errors
-/// What is wrong with the body, as a sentence without its content.
-pub(crate) fn reply_facts(body: &[u8]) -> Result<ReplyFacts, String> {
+/// The error that it tells, or what is wrong with it, as a sentence without its content.
+pub(crate) fn reply_facts(body: &[u8]) -> Result<ReplyFacts, Told> {
     let reply: ReplyBody<'_> = serde_json::from_slice(body).map_err(|error| {
-        format!("its body is not a JSON object ({} at byte {})", kind(&error), error.column())
+        Told::wrong(format!("its body is not a JSON object ({} at byte {})", kind(&error), error.column()))
     })?;
     if let Some(told) = reply.error.and_then(|value| read_error(value.get())) {
-        return Err(told.message.unwrap_or_else(|| "an error without a message".to_owned()));
+        return Err(told);
     }
     // An empty object, or somebody else's: no list of choices or vectors.
     if !reply.choices.or(reply.data).is_some_and(|list| list.get().starts_with('[')) {
-        return Err("its body has neither choices nor data".to_owned());
+        return Err(Told::wrong("its body has neither choices nor data"));
     }
     Ok(ReplyFacts { usage: reply.usage.and_then(usage), tier: tier(reply.service_tier.as_ref()) })
 }
@@ -67,9 +67,9 @@ pub(super) fn tier(name: Option<&Name<'_>>) -> Option<Tier> {
 pub(crate) fn error(body: &[u8]) -> Told {
     match std::str::from_utf8(body).ok().and_then(read_error_body) {
         Some(told) => told,
-        None if body.is_empty() => Told { message: Some("an empty body".to_owned()), ..Told::default() },
+        None if body.is_empty() => Told::wrong("an empty body"),
         // A proxy's error page, perhaps; the body itself is kept in the error.
-        None => Told { message: Some("a body that is no OpenAI error".to_owned()), ..Told::default() },
+        None => Told::wrong("a body that is no OpenAI error"),
     }
 }
 
@@ -85,16 +85,39 @@ pub(super) fn read_error(value: &str) -> Option<Told> {
 fn told(field: ErrorField) -> Option<Told> {
     /// The code that OpenAI gives when an account has no credit left.
     const OUT_OF_QUOTA: &str = "insufficient_quota";
-    /// The code that it gives when a request does not fit the model's context.
-    const TOO_LONG: &str = "context_length_exceeded";
+    /// The code that it gives when a request does not fit the model's context, and the type that llama.cpp gives.
+    /// <https://github.com/ggml-org/llama.cpp/blob/master/tools/server/server-common.cpp>
+    const TOO_LONG: [&str; 2] = ["context_length_exceeded", "exceed_context_size_error"];
     match field {
         ErrorField::Full { message, code, r#type } => {
-            let code = code.as_ref().and_then(|code| code.as_str());
-            let out_of_quota = code == Some(OUT_OF_QUOTA) || r#type.as_deref() == Some(OUT_OF_QUOTA);
-            Some(Told { message, out_of_quota, too_long: code == Some(TOO_LONG) })
+            let told = [code.as_ref().and_then(serde_json::Value::as_str), r#type.as_deref()];
+            let is = |name: &str| told.contains(&Some(name));
+            Some(Told {
+                status: code.as_ref().and_then(status).or_else(|| meant(is)),
+                out_of_quota: is(OUT_OF_QUOTA),
+                too_long: TOO_LONG.into_iter().any(is),
+                message,
+            })
         }
-        ErrorField::Text(message) => Some(Told { message: Some(message), ..Told::default() }),
+        ErrorField::Text(message) => Some(Told::wrong(message)),
         ErrorField::Other(_) => None,
+    }
+}
+
+/// OpenRouter and llama.cpp give the status as the code. <https://openrouter.ai/docs/api-reference/errors>
+fn status(code: &serde_json::Value) -> Option<u16> {
+    code.as_u64().and_then(|code| u16::try_from(code).ok()).filter(|code| (400..600).contains(code))
+}
+
+/// What OpenAI's types and codes of errors that pass stand for.
+/// <https://platform.openai.com/docs/guides/error-codes>
+fn meant(is: impl Fn(&str) -> bool) -> Option<u16> {
+    if is("server_error") {
+        Some(500)
+    } else if is("rate_limit_exceeded") || is("insufficient_quota") {
+        Some(429)
+    } else {
+        None
     }
 }
 
@@ -150,7 +173,8 @@ mod tests {
             (r#"{"error":{"message":"no such model","code":404}}"#, "no such model"),
             (r#"{"error":"broken"}"#, "broken"),
         ] {
-            assert!(reply_facts(body.as_bytes()).unwrap_err().contains(expected), "{body}");
+            let told = reply_facts(body.as_bytes()).unwrap_err();
+            assert!(told.message.unwrap().contains(expected), "{body}");
         }
         assert!(reply_facts(br#"{"error":null,"choices":[]}"#).is_ok());
     }
@@ -158,8 +182,22 @@ mod tests {
     #[test]
     fn an_error_body_tells_its_message_and_what_its_code_means() {
         let told = error(br#"{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#);
-        assert_eq!(told, Told { message: Some("slow down".into()), ..Told::default() });
+        assert_eq!(told, Told { message: Some("slow down".into()), status: Some(429), ..Told::default() });
         assert!(error(br#"{"error":{"message":"long","code":"context_length_exceeded"}}"#).too_long);
+        // llama.cpp's.
+        let long = error(
+            br#"{"error":{"code":400,"message":"long","type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8}}"#,
+        );
+        assert_eq!((long.too_long, long.status), (true, Some(400)));
+        for (error, status) in [
+            (r#"{"message":"m","type":"server_error","code":null}"#, Some(500)),
+            (r#"{"message":"m","code":502}"#, Some(502)),
+            (r#"{"message":"m","code":200}"#, None),
+            (r#"{"message":"m","code":-1}"#, None),
+            (r#"{"message":"m","type":"newer_error","code":"newer"}"#, None),
+        ] {
+            assert_eq!(super::error(format!(r#"{{"error":{error}}}"#).as_bytes()).status, status, "{error}");
+        }
         assert!(
             error(br#"{"error":{"message":"pay","type":"insufficient_quota","code":"insufficient_quota"}}"#)
                 .out_of_quota

@@ -12,6 +12,7 @@ use super::decode::{Name, kind, read_error, tier};
 use super::usage::usage;
 use crate::call::{Text, Usage};
 use crate::pricing::Tier;
+use crate::provider::Told;
 
 /// One event of a stream.
 #[derive(Debug)]
@@ -102,15 +103,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for DeltaBody<'a> {
 /// Read one event's data.
 ///
 /// # Errors
-/// What the provider says went wrong, or what is wrong with the event, as a sentence without its content.
-pub(crate) fn event(data: &Bytes) -> Result<Event, String> {
+/// The error that it tells, or what is wrong with it, as a sentence without its content.
+pub(crate) fn event(data: &Bytes) -> Result<Event, Told> {
     if data.as_ref() == b"[DONE]" {
         return Ok(Event::Done);
     }
     let body: Body<'_> = serde_json::from_slice(data)
-        .map_err(|error| format!("an event of the stream is not a chunk ({})", kind(&error)))?;
+        .map_err(|error| Told::wrong(format!("an event of the stream is not a chunk ({})", kind(&error))))?;
     if let Some(told) = body.error.and_then(|value| read_error(value.get())) {
-        return Err(told.message.unwrap_or_else(|| "an error without a message".to_owned()));
+        return Err(told);
     }
     let choices = body.choices.unwrap_or_default();
     let deltas = choices.into_iter().map(|choice| Delta {
@@ -184,7 +185,13 @@ mod tests {
         assert_eq!((deltas.len(), usage.output_tokens), (0, 2));
         assert!(matches!(event(&Bytes::from_static(b"[DONE]")).unwrap(), Event::Done));
         let error = event(&Bytes::from_static(br#"{"error":{"message":"overloaded"}}"#)).unwrap_err();
-        assert_eq!(error, "overloaded");
-        assert!(event(&Bytes::from_static(br#"{"choices":[{"#)).unwrap_err().contains("ends too early"));
+        assert_eq!(error, Told::wrong("overloaded"));
+        assert!(
+            event(&Bytes::from_static(br#"{"choices":[{"#))
+                .unwrap_err()
+                .message
+                .unwrap()
+                .contains("ends too early")
+        );
     }
 }

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::assemble::Assembly;
 use super::event::{Event, event};
 use crate::call::{ChatRequest, Chunk, Text, Usage};
-use crate::provider::ReplyFacts;
 use crate::provider::reading::shows_usage;
+use crate::provider::{ReplyFacts, Told};
 
 /// What has been read of one stream.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Reading {
         }
     }
 
-    pub(crate) fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<bool, String> {
+    pub(crate) fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<bool, Told> {
         let Event::Chunk { deltas, usage, tier } = event(&data)? else { return Ok(true) };
         self.facts.tier = tier.or(self.facts.tier);
         if deltas.is_empty() {
