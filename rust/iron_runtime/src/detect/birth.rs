@@ -21,10 +21,14 @@ pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
     if !view.speaks_of(Topic::Birth) {
         return;
     }
+    let mut next = 0;
     for hit in view.mentions(Topic::Birth) {
-        let first = view.numbers.partition_point(|(start, _)| *start < hit.end);
-        let mut near = view.numbers[first..].iter().take_while(|(start, _)| *start <= hit.end + BEHIND);
-        if let Some((start, end)) = near.find_map(|(start, _)| date(view.bytes, *start)) {
+        // What was no date behind one word is none behind the next.
+        next += view.numbers[next..].partition_point(|(start, _)| *start < hit.end);
+        let near = view.numbers[next..].iter().take_while(|(start, _)| *start <= hit.end + BEHIND);
+        let found =
+            near.map(|(start, _)| date(view.bytes, *start)).inspect(|_| next += 1).find_map(|date| date);
+        if let Some((start, end)) = found {
             findings.push(Finding::new(Known::DateOfBirth, start..end, 0.85, "date behind a word of birth"));
         }
     }
@@ -92,5 +96,7 @@ fn is_month(word: &[u8]) -> bool {
     let begins = |month: &&str| {
         word.get(..month.len()).is_some_and(|head| head.eq_ignore_ascii_case(month.as_bytes()))
     };
-    MONTHS.iter().chain(&MORE_MONTHS).any(begins)
+    // No month begins with another letter.
+    let first = word.first().map_or(0, u8::to_ascii_lowercase);
+    b"jfmasondelg".contains(&first) && MONTHS.iter().chain(&MORE_MONTHS).any(begins)
 }

@@ -1,11 +1,18 @@
 //! Identifiers of people, accounts and companies: a pattern, a checksum, and the words that speak of them.
 
-use super::checksum as check;
+use std::sync::LazyLock;
+
+use super::Finding;
+use super::checksum::icao;
 use super::entity::Known;
 use super::group::Group;
+use super::national as check;
 use super::topic::Topic;
 use super::view::View;
-use super::{Finding, between};
+
+/// The fewest and the most characters of an identifier here.
+const SHORTEST: usize = 8;
+const LONGEST: usize = 16;
 
 /// One kind of identifier. In a pattern `9` is a digit, `A` a letter, `*` either; anything else is itself.
 struct Identifier {
@@ -64,7 +71,7 @@ static IDENTIFIERS: &[Identifier] = &[
     id(Known::UkNhs, "9999999999", &[3, 3, 4], check::nhs, Topic::Nhs, [0.0, 0.4, 0.95]),
     id(Known::UkNino, "AA999999A", &[2, 2, 2, 2, 1], check::nino, Topic::Nino, [0.65, 0.75, 0.95]),
     id(Known::DeTaxId, "99999999999", &[2, 3, 3, 3], check::de_tax_id, Topic::DeTax, [0.3, 0.6, 0.95]),
-    id(Known::DeIdCard, "A********9", &[], check::icao, Topic::IdCard, [0.0, 0.0, 0.85]),
+    id(Known::DeIdCard, "A********9", &[], icao, Topic::IdCard, [0.0, 0.0, 0.85]),
     id(Known::FrNir, "99999**99999999", &[1, 2, 2, 2, 3, 3, 2], check::nir, Topic::FrNir, [0.75, 0.9, 0.98]),
     id(Known::EsNif, "99999999A", &[8, 1], check::es_nif, Topic::EsId, [0.7, 0.75, 0.98]),
     id(Known::EsNie, "A9999999A", &[1, 7, 1], check::es_nie, Topic::EsId, [0.85, 0.9, 0.98]),
@@ -84,134 +91,53 @@ static IDENTIFIERS: &[Identifier] = &[
     id(Known::BrCnpj, "99999999999999", &[2, 3, 3, 4, 2], check::cnpj, Topic::BrCnpj, [0.5, 0.95, 0.98]),
 ];
 
-impl Identifier {
-    fn fits(&self, chars: &[u8]) -> bool {
-        chars.len() == self.pattern.len()
-            && chars.iter().zip(self.pattern.bytes()).all(|(c, wanted)| match wanted {
-                b'9' => c.is_ascii_digit(),
-                b'A' => c.is_ascii_uppercase(),
-                _ => c.is_ascii_digit() || c.is_ascii_uppercase(),
-            })
-    }
+/// Where the identifiers of each length are in [`IDENTIFIERS`].
+static BY_LENGTH: LazyLock<[Vec<u8>; LONGEST + 1]> = LazyLock::new(|| {
+    std::array::from_fn(|length| {
+        let of_length = (0..).zip(IDENTIFIERS).filter(|(_, identifier)| identifier.pattern.len() == length);
+        of_length.map(|(index, _)| index).collect()
+    })
+});
+
+/// Whether the characters have the form of the pattern.
+pub(super) fn fits(pattern: &str, chars: &[u8]) -> bool {
+    chars.len() == pattern.len()
+        && chars.iter().zip(pattern.bytes()).all(|(c, wanted)| match wanted {
+            b'9' => c.is_ascii_digit(),
+            b'A' => c.is_ascii_uppercase(),
+            b'*' => c.is_ascii_digit() || c.is_ascii_uppercase(),
+            own => own == *c,
+        })
 }
 
 /// Add what begins at `start`.
 pub(super) fn find(view: &View<'_>, group: &Group, start: usize, findings: &mut Vec<Finding>) {
-    for (index, part) in group.parts().iter().enumerate().filter(|(_, part)| part.chars >= 8) {
+    for (index, part) in group.parts().iter().enumerate().filter(|(_, part)| part.chars >= SHORTEST) {
         let count = index + 1;
         let chars = group.chars(count);
-        for identifier in IDENTIFIERS.iter().filter(|identifier| identifier.pattern.len() == chars.len()) {
+        let Some(candidates) = BY_LENGTH.get(chars.len()).filter(|found| !found.is_empty()) else { continue };
+        if group.goes_on(count) {
+            continue;
+        }
+        let end = part.end;
+        for identifier in candidates.iter().map(|index| &IDENTIFIERS[usize::from(*index)]) {
             let shaped = count > 1;
-            if shaped && (identifier.shape.len() != count || !group.is_shaped(identifier.shape))
-                || group.goes_on(count)
-            {
+            if shaped && (identifier.shape.len() != count || !group.is_shaped(identifier.shape)) {
                 continue;
             }
             let alone = identifier.scores[usize::from(shaped)];
             if alone == 0.0 && !view.speaks_of(identifier.topic)
-                || !identifier.fits(chars)
+                || !fits(identifier.pattern, chars)
                 || !(identifier.check)(chars)
             {
                 continue;
             }
-            let beside = view.beside(identifier.topic, start, part.end);
+            let beside = view.beside(identifier.topic, start, end);
             let score = if beside { identifier.scores[2] } else { alone };
             if score > 0.0 {
                 let reason = if beside { "form, checksum and context" } else { "form and checksum" };
-                findings.push(Finding::new(identifier.entity, start..part.end, score, reason));
+                findings.push(Finding::new(identifier.entity, start..end, score, reason));
             }
         }
     }
-}
-
-/// VAT numbers: the forms of EU member states (Regulation 904/2010, VIES), by country.
-const VAT: [(&str, &[&str]); 27] = [
-    ("AT", &["U99999999"]),
-    ("BE", &["0999999999", "1999999999"]),
-    ("BG", &["999999999", "9999999999"]),
-    ("CY", &["99999999A"]),
-    ("CZ", &["99999999", "999999999", "9999999999"]),
-    ("DE", &["999999999"]),
-    ("DK", &["99999999"]),
-    ("EE", &["999999999"]),
-    ("EL", &["999999999"]),
-    ("ES", &["A99999999", "99999999A", "A9999999A"]),
-    ("FI", &["99999999"]),
-    ("FR", &["**999999999"]),
-    ("HR", &["99999999999"]),
-    ("HU", &["99999999"]),
-    ("IE", &["9999999A", "9999999AA", "9*99999A"]),
-    ("IT", &["99999999999"]),
-    ("LT", &["999999999", "999999999999"]),
-    ("LU", &["99999999"]),
-    ("LV", &["99999999999"]),
-    ("MT", &["99999999"]),
-    ("NL", &["999999999B99"]),
-    ("PL", &["9999999999"]),
-    ("PT", &["999999999"]),
-    ("RO", &["99999999", "999999999", "9999999999"]),
-    ("SE", &["999999999999"]),
-    ("SI", &["99999999"]),
-    ("SK", &["9999999999"]),
-];
-
-/// Add the VAT number whose country code and digits begin at `start`.
-pub(super) fn find_vat(view: &View<'_>, group: &Group, start: usize, findings: &mut Vec<Finding>) {
-    let parts = group.parts();
-    let Some(country) = parts.first().and_then(|_| group.chars(1).get(..2)) else { return };
-    let Some((_, forms)) = VAT.iter().find(|(code, _)| code.as_bytes() == country) else { return };
-    for (index, part) in parts.iter().enumerate() {
-        let number = &group.chars(index + 1)[2..];
-        let fits = |form: &&str| {
-            form.len() == number.len()
-                && form.bytes().zip(number).all(|(wanted, c)| match wanted {
-                    b'9' => c.is_ascii_digit(),
-                    b'A' => c.is_ascii_uppercase(),
-                    b'*' => c.is_ascii_digit() || c.is_ascii_uppercase(),
-                    own => own == *c,
-                })
-        };
-        if !forms.iter().any(fits) || group.goes_on(index + 1) {
-            continue;
-        }
-        let checked = vat_check(country, number);
-        let score = match (view.beside(Topic::Vat, start, part.end), checked) {
-            (_, Some(false)) => continue,
-            (true, _) => 0.95,
-            (false, Some(true)) => 0.7,
-            (false, None) => 0.3,
-        };
-        findings.push(Finding::new(
-            Known::EuVatNumber,
-            start..part.end,
-            score,
-            "form, checksum where there is one, context",
-        ));
-        return;
-    }
-}
-
-/// Whether the checksum holds, for the countries whose rule is as simple as it is published.
-fn vat_check(country: &[u8], number: &[u8]) -> Option<bool> {
-    let weighted = |weights: &[u32]| -> u32 {
-        number.iter().zip(weights).map(|(digit, weight)| check::value(*digit) * weight).sum()
-    };
-    let last = || check::value(number[number.len() - 1]);
-    let value =
-        |digits: &[u8]| digits.iter().fold(0u64, |sum, digit| sum * 10 + u64::from(check::value(*digit)));
-    Some(match country {
-        b"DE" | b"HR" => check::mod_11_10(number),
-        b"IT" => check::luhn(number),
-        b"PL" => weighted(&[6, 5, 7, 2, 3, 4, 5, 6, 7]) % 11 == last(),
-        b"BE" => 97 - value(&number[..8]) % 97 == value(&number[8..]),
-        b"PT" => (11 - weighted(&[9, 8, 7, 6, 5, 4, 3, 2]) % 11) % 11 % 10 == last(),
-        b"DK" => weighted(&[2, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11),
-        b"FI" => (11 - weighted(&[7, 9, 10, 5, 8, 4, 2]) % 11) % 11 == last(),
-        b"LU" => value(&number[..6]) % 89 == value(&number[6..]),
-        b"EL" => weighted(&[256, 128, 64, 32, 16, 8, 4, 2]) % 11 % 10 == last(),
-        b"FR" if between(number, b'0', b'9') => {
-            (12 + 3 * (value(&number[2..]) % 97)) % 97 == value(&number[..2])
-        }
-        _ => return None,
-    })
 }

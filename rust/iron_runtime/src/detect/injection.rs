@@ -31,9 +31,17 @@ pub(super) struct Injection {
 struct Signature {
     name: &'static str,
     steps: Vec<u8>,
+    /// The classes of all steps, and of those that may come first, a bit for each.
+    classes: u64,
+    first: u64,
     within: usize,
     any_order: bool,
     weight: f32,
+}
+
+/// The bit of a class; there are fewer than 64.
+const fn bit(class: u8) -> u64 {
+    1 << (class & 63)
 }
 
 #[derive(Deserialize)]
@@ -69,7 +77,7 @@ impl Injection {
         let class = |name: &String| {
             let index = classes.iter().position(|class| *class == name);
             let index = index.ok_or_else(|| format!("no class of words is named {name:?}"))?;
-            u8::try_from(index).map_err(|_| "too many classes".to_owned())
+            u8::try_from(index).ok().filter(|class| *class < 64).ok_or_else(|| "too many classes".to_owned())
         };
         let listed = |lists: &BTreeMap<String, Vec<String>>| {
             let mut phrases = Vec::new();
@@ -81,10 +89,13 @@ impl Injection {
         };
         let mut signatures = Vec::new();
         for written in file.signature {
-            let steps = written.steps.iter().map(class).collect::<Result<_, _>>()?;
+            let steps = written.steps.iter().map(class).collect::<Result<Vec<_>, _>>()?;
+            let classes = steps.iter().fold(0, |classes, step| classes | bit(*step));
             signatures.push(Signature {
                 // Read once for the whole process.
                 name: written.name.leak(),
+                first: if written.any_order { classes } else { steps.first().map_or(0, |step| bit(*step)) },
+                classes,
                 steps,
                 within: written.within,
                 any_order: written.any_order,
@@ -179,18 +190,22 @@ impl Injection {
     }
 
     fn weigh(&self, steps: &[Hit<u8>], verdict: &mut Verdict) {
-        // The last end of each signature: a row is not counted twice, and repeating it does not make it surer.
-        let mut seen = vec![false; self.signatures.len()];
+        // A signature that was found is not looked for again: repeating it does not make it surer.
+        // What needs a class that the text does not have is not looked for.
+        let present = steps.iter().fold(0, |present, hit| present | bit(hit.what));
+        let mut open: Vec<_> =
+            self.signatures.iter().filter(|signature| signature.classes & !present == 0).collect();
         for (index, first) in steps.iter().enumerate() {
-            for (signature, seen) in self.signatures.iter().zip(&mut seen) {
-                if *seen {
-                    continue;
+            open.retain(|signature| {
+                if signature.first & bit(first.what) == 0 {
+                    return true;
                 }
-                if let Some(end) = signature.match_at(first, &steps[index + 1..]) {
-                    *seen = true;
+                let end = signature.match_at(first, &steps[index + 1..]);
+                if let Some(end) = end {
                     verdict.add(signature.weight, signature.name, first.start..end);
                 }
-            }
+                end.is_none()
+            });
         }
     }
 }

@@ -5,9 +5,13 @@
 //! or back from a place looks at a bounded number of bytes.
 
 mod account;
+mod assignment;
 mod birth;
+mod body;
 mod called;
+mod character;
 mod checksum;
+mod connection;
 mod crypto;
 mod custom;
 mod encoded;
@@ -17,13 +21,17 @@ mod highest;
 mod identifier;
 mod injection;
 mod lexicon;
+mod national;
 mod network;
 mod normal;
 mod numbers;
+mod password;
 mod phone;
 mod placeholder;
+mod plan;
 mod secret;
 mod topic;
+mod vat;
 mod vendor;
 mod view;
 mod words;
@@ -136,8 +144,10 @@ impl Detectors {
             self.vendors.find(&view, &mut findings);
             secret::find_private_keys(&view, &mut findings);
             secret::find_jwts(&view, &mut findings);
-            secret::find_connections(&view, &mut findings);
-            secret::find_assigned(&view, &mut findings);
+            connection::find_urls(&view, &mut findings);
+            password::find_assigned(&view, &mut findings);
+            password::find_authorization(&view, &mut findings);
+            password::find_curl(&view, &mut findings);
         }
         if wanted.pii || wanted.network {
             numbers::find(&view, &mut findings);

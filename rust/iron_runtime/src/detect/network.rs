@@ -89,10 +89,12 @@ pub(super) fn find_url(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Add the IP or network card's address that the run at `start` is part of: where it ends, if there is one.
+/// Add the IP or network card's address that the run at `start` is part of: where it ends, if there is one. `row_end` is
+/// where the row of hexadecimal digits and colons ends that was looked at last.
 pub(super) fn find_address(
     view: &View<'_>,
     (start, end): (usize, usize),
+    row_end: &mut usize,
     findings: &mut Vec<Finding>,
 ) -> Option<usize> {
     let text = view.bytes;
@@ -108,13 +110,15 @@ pub(super) fn find_address(
         findings.push(Finding::new(Known::MacAddress, from..end, 0.9, "form"));
         return Some(end);
     }
-    if end - start > 4 || !(after == b':' || before == b':') {
+    // A row of hexadecimal digits and colons was looked at with its first number.
+    if start < *row_end || end - start > 4 || !(after == b':' || before == b':') {
         return None;
     }
     let inside = |byte: &&u8| byte.is_ascii_hexdigit() || b":.".contains(byte);
     let back = text[start.saturating_sub(LONGEST_IP)..start].iter().rev().take_while(inside).count();
     let from = start - back;
     let row = text[from..text.len().min(from + LONGEST_IP)].iter().take_while(inside).count();
+    *row_end = from + row;
     let row = &text[from..from + row];
     let row = row.strip_suffix(b".").unwrap_or(row);
     let row = if row.ends_with(b"::") { row } else { row.strip_suffix(b":").unwrap_or(row) };

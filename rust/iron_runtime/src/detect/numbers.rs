@@ -3,12 +3,12 @@
 use super::entity::Known;
 use super::group::Group;
 use super::view::View;
-use super::{Finding, account, crypto, identifier, network, phone};
+use super::{Finding, account, crypto, identifier, network, phone, vat};
 
 /// Add whatever the numbers of the text are.
 pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
     let text = view.bytes;
-    let mut done = 0;
+    let (mut done, mut row) = (0, 0);
     for (start, end) in view.numbers.iter().copied() {
         // Within an address there is nothing else.
         if start < done {
@@ -16,7 +16,7 @@ pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
         }
         let first = text[start];
         if end - start <= 4
-            && let Some(end) = network::find_address(view, (start, end), findings)
+            && let Some(end) = network::find_address(view, (start, end), &mut row, findings)
         {
             done = end;
             continue;
@@ -25,6 +25,16 @@ pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
             crypto::find(view, (start, end), findings);
         }
         if first.is_ascii_digit() {
+            // Within a row of single digits there is no beginning but its first.
+            let inner = end - start == 1
+                && matches!(
+                    text[..start],
+                    [b'0'..=b'9', b' ' | b'-' | b'.' | b'/']
+                        | [.., b' ' | b'-' | b'.' | b'/', b'0'..=b'9', b' ' | b'-' | b'.' | b'/']
+                );
+            if inner {
+                continue;
+            }
             let group = Group::at(text, start, false);
             let total = group.parts().last().map_or(0, |part| part.chars);
             if total >= 7 {
@@ -40,14 +50,18 @@ pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
             if let Some(from) = letters_before(text, start) {
                 let group = Group::at(text, from, true);
                 identifier::find(view, &group, from, findings);
-                identifier::find_vat(view, &group, from, findings);
+                vat::find(view, &group, from, findings);
             }
             continue;
         }
         let group = Group::at(text, start, true);
         account::find_iban(&group, start, findings);
         identifier::find(view, &group, start, findings);
-        identifier::find_vat(view, &group, start, findings);
+        vat::find(view, &group, start, findings);
+        // AT U12345678: the letter behind the country is the number's own.
+        if let Some(from) = letters_before(text, start) {
+            vat::find(view, &Group::at(text, from, true), from, findings);
+        }
     }
 }
 

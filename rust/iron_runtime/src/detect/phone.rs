@@ -1,74 +1,14 @@
 //! Telephone numbers.
 //!
-//! International numbers are held to ITU-T E.164's country codes and to how many digits each country's numbers have.
-//! National ones have no checksum: their form must be one that people write, or words beside them must say so.
+//! International numbers are held to their country's plan. National ones have no checksum: their form must be one that
+//! people write, or words beside them must say so.
 
 use super::Finding;
-use super::checksum::value;
 use super::entity::Known;
 use super::group::Group;
+use super::plan;
 use super::topic::Topic;
 use super::view::View;
-
-/// Country codes (ITU Operational Bulletin, list of E.164 assignments) whose national numbers have so many digits.
-/// Codes of three digits that are not listed have 5 to 12.
-const COUNTRIES: [(&str, usize, usize); 49] = [
-    ("1", 10, 10),
-    ("7", 10, 10),
-    ("20", 8, 10),
-    ("27", 9, 9),
-    ("30", 10, 10),
-    ("31", 9, 9),
-    ("32", 8, 9),
-    ("33", 9, 9),
-    ("34", 9, 9),
-    ("36", 8, 9),
-    ("39", 6, 11),
-    ("40", 9, 9),
-    ("41", 9, 9),
-    ("43", 7, 13),
-    ("44", 9, 10),
-    ("45", 8, 8),
-    ("46", 7, 10),
-    ("47", 8, 8),
-    ("48", 9, 9),
-    ("49", 7, 12),
-    ("51", 8, 9),
-    ("52", 10, 10),
-    ("53", 8, 8),
-    ("54", 10, 11),
-    ("55", 10, 11),
-    ("56", 9, 9),
-    ("57", 10, 10),
-    ("58", 10, 10),
-    ("60", 8, 10),
-    ("61", 9, 9),
-    ("62", 8, 12),
-    ("63", 8, 10),
-    ("64", 8, 10),
-    ("65", 8, 8),
-    ("66", 8, 9),
-    ("81", 9, 10),
-    ("82", 8, 10),
-    ("84", 9, 10),
-    ("86", 10, 11),
-    ("90", 10, 10),
-    ("91", 10, 10),
-    ("92", 9, 10),
-    ("93", 9, 9),
-    ("94", 9, 9),
-    ("95", 7, 10),
-    ("98", 10, 10),
-    ("351", 9, 9),
-    ("353", 7, 9),
-    ("358", 6, 11),
-];
-/// First two digits of the country codes of three digits that are assigned.
-const THREE_DIGITS: [&str; 19] = [
-    "21", "22", "23", "24", "25", "26", "29", "35", "37", "38", "42", "50", "59", "67", "68", "69", "85",
-    "88", "96",
-];
-const MORE_THREE_DIGITS: [&str; 2] = ["97", "99"];
 
 /// Forms of national numbers with a trunk prefix 0, as they are usually written.
 const NATIONAL: [&[usize]; 12] = [
@@ -99,7 +39,7 @@ pub(super) fn find(view: &View<'_>, group: &Group, start: usize, findings: &mut 
         let digits = if zeros { start + 2 } else { start };
         if let Some(end) = international(view.bytes, digits) {
             let score = if plus || view.beside(Topic::Phone, start, end) { 0.9 } else { 0.5 };
-            let reason = "country code and number of digits";
+            let reason = "country code and numbering plan";
             findings.push(Finding::new(Known::PhoneNumber, from..end, score, reason));
             return;
         }
@@ -127,48 +67,36 @@ pub(super) fn find(view: &View<'_>, group: &Group, start: usize, findings: &mut 
 
 /// Where the international number ends whose country code begins at `start`.
 fn international(text: &[u8], start: usize) -> Option<usize> {
-    /// E.164 allows fifteen digits; separators and brackets stand between them.
+    /// ITU-T E.164 allows fifteen digits; separators and brackets stand between them.
     const LONGEST: usize = 30;
-    let (mut digits, mut len, mut end) = ([0; 16], 0, start);
+    let (mut digits, mut len, mut end) = ([0; 15], 0, None);
     for (index, byte) in text[start..].iter().take(LONGEST).enumerate() {
+        let at = start + index;
         match byte {
+            // The 0 in +44 (0)20 is not dialled.
+            b'0' if text[..at].ends_with(b"(") && text[at..].starts_with(b"0)") => {}
             b'0'..=b'9' if len < digits.len() => {
-                // The 0 in +44 (0)20 is not dialled.
-                if !(*byte == b'0'
-                    && text[..start + index].ends_with(b"(")
-                    && text[start + index..].starts_with(b"0)"))
-                {
-                    digits[len] = *byte;
-                    len += 1;
+                digits[len] = *byte;
+                len += 1;
+                // A row of digits ends here: the number may, and what follows be another.
+                let ends = text.get(at + 1).is_none_or(|next| !next.is_ascii_alphanumeric());
+                if ends && plan::is_international(&digits[..len]) {
+                    end = Some(at + 1);
                 }
-                end = start + index + 1;
             }
             b' ' | b'-' | b'.' | b'/' | b'(' | b')' => {
-                let last = text[..start + index].last();
                 // Two separators in a row end a number, but for those around brackets.
-                if last.is_some_and(|last| b" -./".contains(last)) && b" -./".contains(byte) {
+                if text[..at].last().is_some_and(|last| b" -./".contains(last)) && b" -./".contains(byte) {
                     break;
                 }
             }
             _ => break,
         }
     }
-    if text.get(end).is_some_and(u8::is_ascii_alphanumeric) {
-        return None;
-    }
-    let digits = std::str::from_utf8(&digits[..len]).ok()?;
-    let listed = COUNTRIES.iter().find(|(code, ..)| digits.starts_with(code));
-    let (code, least, most) = match listed {
-        Some((code, least, most)) => (code.len(), *least, *most),
-        None if THREE_DIGITS.iter().chain(&MORE_THREE_DIGITS).any(|code| digits.starts_with(code)) => {
-            (3, 5, 12)
-        }
-        None => return None,
-    };
-    (code + least..=code + most).contains(&len).then_some(end)
+    end
 }
 
-/// A number of the North American plan: area and exchange begin with 2 to 9 and do not end in 11.
+/// A number of the North American plan: its area is assigned, its exchange begins with 2 to 9 and does not end in 11.
 fn north_american(view: &View<'_>, start: usize) -> Option<(usize, usize, f32)> {
     let text = view.bytes;
     let digits = |at: usize, count: usize| {
@@ -196,14 +124,17 @@ fn north_american(view: &View<'_>, start: usize) -> Option<(usize, usize, f32)> 
     };
     let exchange = digits(at, 3)?;
     text.get(at + 3).filter(|byte| b"-. ".contains(byte))?;
-    digits(at + 4, 4)?;
+    let line = digits(at + 4, 4)?;
     let end = at + 8;
     let goes_on = text.get(end).is_some_and(|byte| {
         byte.is_ascii_alphanumeric()
             || b"-.".contains(byte) && text.get(end + 1).is_some_and(u8::is_ascii_digit)
     });
-    let fits = |three: &[u8]| value(three[0]) >= 2 && &three[1..] != b"11";
-    if goes_on || !fits(area) || !fits(exchange) {
+    let mut number = [0; 10];
+    for (place, digit) in number.iter_mut().zip(area.iter().chain(exchange).chain(line)) {
+        *place = *digit;
+    }
+    if goes_on || exchange[0] < b'2' || &exchange[1..] == b"11" || !plan::is_north_american(&number) {
         return None;
     }
     let score = match (bracket, separator) {

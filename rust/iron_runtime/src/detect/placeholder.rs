@@ -1,5 +1,9 @@
 //! Placeholders: what documentation writes where a secret would stand.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 /// Words that no secret has and examples have.
 const WORDS: [&str; 24] = [
     "example",
@@ -33,8 +37,20 @@ const ROW: usize = 8;
 /// Whether `text` is written where a secret would stand.
 pub(super) fn is_placeholder(text: &[u8]) -> bool {
     let small = text.to_ascii_lowercase();
-    let has_word = WORDS.iter().any(|word| memchr::memmem::find(&small, word.as_bytes()).is_some());
-    has_word || longest_row(&small) >= ROW.max(text.len() / 3) || repeats(&small)
+    has_word(&small) || longest_row(&small) >= ROW.max(text.len() / 3) || repeats(&small)
+}
+
+fn has_word(small: &[u8]) -> bool {
+    static AUTOMATON: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(WORDS).ok());
+    AUTOMATON.as_ref().is_none_or(|words| words.is_match(small))
+}
+
+/// `${PASSWORD}`, `{{ password }}`, `%s`, `$PASSWORD`, `<password>`: filled in later.
+pub(super) fn is_template(value: &[u8]) -> bool {
+    value.iter().any(|byte| b"{}<>$%".contains(byte))
+        && !(value[0] != b'$'
+            && value.iter().filter(|byte| b"{}<>$%".contains(byte)).count() == 1
+            && value.contains(&b'$'))
 }
 
 /// The longest row of characters that are each the same as the one before, or its neighbour, one way.

@@ -1,23 +1,16 @@
 //! Keys in vendors' formats.
 
-use std::sync::OnceLock;
-
-use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use super::Finding;
+use super::assignment::value_start;
+use super::body::Body;
 use super::entity::Known;
 use super::placeholder::{entropy, is_placeholder};
 use super::view::View;
 
 /// No key in `vendors.toml` is longer behind its prefix.
 const LONGEST: usize = 320;
-/// A program's automaton has at most so many bytes; each is bounded by the repetitions of its rule.
-const AUTOMATON: usize = 4 << 20;
-/// What may stand between a vendor's name and the key: the rest of a name, quotes, a sign of assignment.
-const ASSIGNMENT: &str =
-    r#"[A-Za-z0-9_.\[\]-]{0,40}["']?[ \t]{0,4}(?:=|:=|:|=>|,)[ \t]{0,4}["'`]?(?:Bearer |SSWS )?"#;
-
 /// The rules of `vendors.toml`.
 #[derive(Debug)]
 pub(super) struct Vendors {
@@ -29,10 +22,8 @@ struct Rule {
     name: &'static str,
     prefix: Vec<String>,
     near: Vec<String>,
-    body: String,
+    body: Body,
     entropy: f32,
-    /// Compiled when the first text needs it: most rules never are.
-    compiled: OnceLock<Option<Regex>>,
 }
 
 #[derive(Deserialize)]
@@ -65,16 +56,13 @@ fn usual_entropy() -> f32 {
 impl Vendors {
     pub(super) fn new() -> Result<Self, String> {
         let file: File = toml::from_str(include_str!("vendors.toml")).map_err(|error| error.to_string())?;
-        let rules = file.rule.into_iter().map(|written| Rule {
+        let lowered = |written: Written| {
+            let body = Body::new(&written.body).map_err(|error| format!("{}: {error}", written.name))?;
+            let Written { name, prefix, near, entropy, .. } = written;
             // Read once for the whole process.
-            name: written.name.leak(),
-            prefix: written.prefix,
-            near: written.near,
-            body: written.body,
-            entropy: written.entropy,
-            compiled: OnceLock::new(),
-        });
-        Ok(Self { rules: rules.collect() })
+            Ok(Rule { name: name.leak(), prefix, near, body, entropy })
+        };
+        file.rule.into_iter().map(lowered).collect::<Result<_, String>>().map(|rules| Self { rules })
     }
 
     /// Every prefix with its rule.
@@ -110,37 +98,30 @@ impl Vendors {
 }
 
 impl Rule {
-    fn regex(&self) -> Option<&Regex> {
-        let compile = || {
-            let assigned = if self.near.is_empty() { "" } else { ASSIGNMENT };
-            let pattern = format!(r"\A(?:{assigned})({})", self.body);
-            RegexBuilder::new(&pattern).unicode(false).size_limit(AUTOMATON).build().ok()
-        };
-        self.compiled.get_or_init(compile).as_ref()
-    }
-
     /// Add the key that begins at `start` if its body, or what leads to it, begins at `from`.
     fn find(&self, text: &[u8], start: usize, from: usize, findings: &mut Vec<Finding>) {
-        let window = &text[from..text.len().min(from + LONGEST)];
-        let Some(regex) = self.regex() else { return };
-        // Finding the end alone is many times faster than finding where a group begins.
-        let body = match regex.find(window) {
-            Some(found) if self.near.is_empty() => Some(found),
-            Some(_) => regex.captures(window).and_then(|found| found.get(1)),
-            None => None,
-        };
-        let Some(body) = body else { return };
-        let end = from + body.end();
+        let at = if self.near.is_empty() { Some(from) } else { assigned(text, from) };
+        let Some(at) = at else { return };
+        let window = &text[at..text.len().min(at + LONGEST)];
+        let Some(len) = self.body.len_in(window) else { return };
+        let (body, end) = (&window[..len], at + len);
         let goes_on = text.get(end).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-        if goes_on
-            || entropy(body.as_bytes()) < self.entropy.min(most_entropy(body.len()))
-            || is_placeholder(body.as_bytes())
-        {
+        if goes_on || entropy(body) < self.entropy.min(most_entropy(len)) || is_placeholder(body) {
             return;
         }
-        let start = if self.near.is_empty() { start } else { from + body.start() };
+        let start = if self.near.is_empty() { start } else { at };
         findings.push(Finding::new(Known::ApiKey, start..end, 0.95, self.name));
     }
+}
+
+/// Where the key begins that is assigned to the name of a vendor.
+fn assigned(text: &[u8], name_end: usize) -> Option<usize> {
+    let (start, _) = value_start(text, name_end)?;
+    let scheme = [&b"Bearer "[..], b"bearer ", b"SSWS ", b"Token ", b"token "];
+    Some(
+        start
+            + scheme.iter().find(|scheme| text[start..].starts_with(scheme)).map_or(0, |scheme| scheme.len()),
+    )
 }
 
 /// Short texts cannot have more: bits a character of so many different ones, less a tenth for chance.
@@ -156,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rule_compiles_and_has_a_source() {
+    fn every_rule_is_read_and_has_a_source() {
         let file: File = toml::from_str(include_str!("vendors.toml")).unwrap();
         let names: HashSet<_> = file.rule.iter().map(|rule| &rule.name).collect();
         assert_eq!(names.len(), file.rule.len(), "no name stands twice");
@@ -166,7 +147,7 @@ mod tests {
             assert_ne!(rule.prefix.is_empty(), rule.near.is_empty(), "{}: prefix or near", rule.name);
         }
         for rule in &Vendors::new().unwrap().rules {
-            assert!(rule.regex().is_some(), "{}", rule.name);
+            assert!(rule.body.longest() <= LONGEST, "{}", rule.name);
         }
     }
 }

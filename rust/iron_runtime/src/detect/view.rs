@@ -35,6 +35,8 @@ pub(super) struct View<'t> {
     /// Vendors' names, by rule.
     pub(super) near: Vec<Hit<u16>>,
     pub(super) assigned: Vec<Hit<()>>,
+    pub(super) authorization: Vec<Hit<()>>,
+    pub(super) curl: Vec<Hit<()>>,
     pub(super) schemes: Vec<Hit<()>>,
     pub(super) private_keys: Vec<usize>,
     /// A word is a step of a signature once its digits are read as letters.
@@ -55,6 +57,8 @@ impl<'t> View<'t> {
             keys: Vec::new(),
             near: Vec::new(),
             assigned: Vec::new(),
+            authorization: Vec::new(),
+            curl: Vec::new(),
             schemes: Vec::new(),
             private_keys: Vec::new(),
             leet: false,
@@ -106,6 +110,8 @@ impl Reader for Reading<'_, '_> {
             Sense::Step(what) => view.steps.push(Hit { what, start, end }),
             Sense::Key(what) => view.keys.push(Hit { what, start, end }),
             Sense::Near(what) => view.near.push(Hit { what, start, end }),
+            Sense::Authorization => view.authorization.push(Hit { what: (), start, end }),
+            Sense::Curl => view.curl.push(Hit { what: (), start, end }),
             Sense::Assigned => view.assigned.push(Hit { what: (), start, end }),
             Sense::Scheme => view.schemes.push(Hit { what: (), start, end }),
             Sense::Pem => view.private_keys.push(start),
