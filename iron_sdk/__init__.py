@@ -8,6 +8,7 @@ from iron_sdk._budget import Budget, budget
 from iron_sdk._client import Client
 from iron_sdk._embeddings import Embeddings
 from iron_sdk._errors import (
+    AuditError,
     BudgetError,
     BudgetExceededError,
     ClosedError,
@@ -53,6 +54,7 @@ if typing.TYPE_CHECKING:
     from iron_sdk._stats import Quantiles, Stats, UpstreamStats
 
 __all__ = [
+    "AuditError",
     "BreakerClosed",
     "BreakerOpened",
     "Budget",

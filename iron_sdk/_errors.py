@@ -15,6 +15,7 @@ IronError
 │   ├── UpstreamConnectionError (also ConnectionError)
 │   ├── UpstreamStatusError
 │   └── NoUpstreamError
+├── AuditError
 ├── ClosedError
 │   └── ForkedProcessError
 └── InternalError
@@ -317,6 +318,17 @@ class NoUpstreamError(UpstreamError):
     ) -> None:
         super().__init__(message, upstream=upstream, request_id=request_id, retryable=retryable)
         self.failures = failures
+
+
+class AuditError(IronError):
+    """The audit log cannot be written, so that nobody could tell of the call.
+
+    Raised before anything is sent, it costs nothing. With `audit.sync = "always"` it may also stand in place
+    of a reply that was paid for and could not be recorded yet. The message says what to do; `__cause__` is
+    what the system answered.
+    """
+
+    code = "audit"
 
 
 class ClosedError(IronError):

@@ -247,6 +247,7 @@ def anchors(page: Path) -> set[str]:
         ("### `[models.ALIAS]`", ["models", "x"]),
         ('### `[prices."provider/model"]`', ["prices", "x/y"]),
         ("### `[policy]`", ["policy"]),
+        ("### `[audit]`", ["audit"]),
     ],
     ids=str,
 )
@@ -270,7 +271,7 @@ def test_every_section_is_documented_and_exists():
 def test_documented_defaults_are_of_the_right_type(tmp_path):
     page = ROOT / "docs/configuration.md"
     lines = []
-    for section in ("budget", "limits", "timeouts", "retry", "breaker"):
+    for section in ("budget", "limits", "timeouts", "retry", "breaker", "audit"):
         keys = rows(page, f"### `[{section}]`")
         lines += [
             f"[{section}]",

@@ -23,6 +23,7 @@ CLASSES = {
     "upstream_connection": iron.UpstreamConnectionError,
     "upstream_status": iron.UpstreamStatusError,
     "no_upstream": iron.NoUpstreamError,
+    "audit": iron.AuditError,
     "closed": iron.ClosedError,
     "internal": iron.InternalError,
 }

@@ -71,6 +71,20 @@ def test_research_swarm_keeps_to_both_budgets_and_tells_who_was_stopped(tmp_path
     assert last_budget(printed)[0] == sum(Decimal(spent) for _, _, spent, _ in agents)
 
 
+def test_audited_finds_what_was_tidied_up(tmp_path):
+    printed = run("audited.py", tmp_path)
+    assert re.search(r"^tea\? +answered for [\d.]+ USD$", printed, re.MULTILINE)
+    assert re.search(r"^1111 +ContentBlockedError$", printed, re.MULTILINE)
+    assert re.search(r"^  refused +1$", printed, re.MULTILINE)
+    _, stats, sound, tidied = printed.split("$ iron audit ")
+    assert stats.startswith("stats\n3 calls")
+    assert "sound\nexit code 0" in sound
+    assert (
+        re.search(r"comes too early: record \d before it missing", tidied) or "missing at the end" in tidied
+    )
+    assert tidied.endswith("exit code 3\n")
+
+
 def test_streaming_shows_the_whole_and_stops_at_the_first_line(tmp_path):
     printed = run("streaming.py", tmp_path)
     assert "steam writes on the window pane,\n" in printed

@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 use crate::convert::money;
 
 mod classes {
+    pyo3::import_exception!(iron_sdk._errors, AuditError);
     pyo3::import_exception!(iron_sdk._errors, BudgetExceededError);
     pyo3::import_exception!(iron_sdk._errors, ClosedError);
     pyo3::import_exception!(iron_sdk._errors, ConfigError);
@@ -107,6 +108,10 @@ fn instance(py: Python<'_>, error: Error, request_id: Option<RequestId>) -> PyRe
         Error::Ledger(fault) => {
             cause = std::error::Error::source(&fault).map(|source| chain(py, source));
             class::<classes::LedgerError>(py)
+        }
+        Error::Audit(fault) => {
+            cause = std::error::Error::source(&fault).map(|source| chain(py, source));
+            class::<classes::AuditError>(py)
         }
         Error::RateLimited { retry_after, upstream, .. } => {
             fields.set_item("retry_after", retry_after.map(|wait| wait.as_secs_f64()))?;

@@ -109,6 +109,7 @@ pub(crate) fn shutdown(py: Python<'_>, timeout_ms: u64) {
             runtime.shutdown_timeout(timeout);
             // By now no call holds anything.
             budget::return_leases(timeout);
+            iron_runtime::audit::stop_all(timeout);
         });
     }
 }

@@ -3,6 +3,7 @@
 //! The wheel's `iron` and the native binary both come through [`run`]. The demo's agents are Python coroutines, so
 //! its options are handed back to whoever can run them.
 
+mod audit;
 mod budget;
 mod chat;
 mod check;
@@ -38,6 +39,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Audit(audit::Options),
     Budget(budget::Options),
     Chat(chat::Options),
     Check(check::Options),
@@ -65,6 +67,7 @@ pub enum Outcome {
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
     let done = match Cli::try_parse_from(args) {
         Ok(Cli { command: Command::Demo(options) }) => return Outcome::Demo(options),
+        Ok(Cli { command: Command::Audit(options) }) => audit::run(&options),
         Ok(Cli { command: Command::Budget(options) }) => budget::run(&options),
         Ok(Cli { command: Command::Chat(options) }) => chat::run(options),
         Ok(Cli { command: Command::Check(options) }) => check::run(options),

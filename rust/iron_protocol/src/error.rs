@@ -31,6 +31,8 @@ pub enum ErrorCode {
     UpstreamStatus,
     /// Every upstream of a route failed.
     NoUpstream,
+    /// The audit log cannot be written.
+    Audit,
     /// The client is closed or the runtime is stopping.
     Closed,
     /// A fault of ours.
@@ -39,7 +41,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Config,
         Self::PolicyDenied,
         Self::ContentBlocked,
@@ -51,6 +53,7 @@ impl ErrorCode {
         Self::UpstreamConnection,
         Self::UpstreamStatus,
         Self::NoUpstream,
+        Self::Audit,
         Self::Closed,
         Self::Internal,
     ];
@@ -69,6 +72,7 @@ impl ErrorCode {
             Self::UpstreamConnection => "upstream_connection",
             Self::UpstreamStatus => "upstream_status",
             Self::NoUpstream => "no_upstream",
+            Self::Audit => "audit",
             Self::Closed => "closed",
             Self::Internal => "internal",
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::task::TaskTracker;
 
 use crate::Error;
+use crate::audit::Auditor;
 use crate::budget::{Budget, Ledger};
 use crate::call::{CallContext, ChatRequest, EmbedRequest, Reply};
 use crate::config::{ClientBudget, Config};
@@ -55,6 +56,7 @@ impl Client {
         let http = Http::new(&config.timeouts)?;
         let budget = config.budget.as_ref().map(|budget| open(budget, ledger)).transpose()?;
         let limits = Limits::new(&config.limits);
+        let auditor = config.audit.as_ref().map(Auditor::new).transpose()?;
         let pool = Pool::new(config.breaker, config.retry, events);
         Ok(Self(Arc::new(Engine {
             config,
@@ -64,6 +66,7 @@ impl Client {
             pool,
             ledger: ledger.clone(),
             budget,
+            auditor,
             in_flight: TaskTracker::new(),
             closed: AtomicBool::new(false),
             watchers: Arc::new(Watchers::new(events)),
@@ -137,7 +140,7 @@ impl Client {
         self.0.in_flight.close();
     }
 
-    /// Wait until no call is in flight; never, unless the client is closed.
+    /// Wait until no call is in flight, and what they left is written; never, unless the client is closed.
     ///
     /// # Cancel safety
     /// Nothing is lost.
@@ -145,6 +148,9 @@ impl Client {
         self.0.in_flight.wait().await;
         if let Some(budget) = &self.0.budget {
             budget.give_back();
+        }
+        if let Some(auditor) = &self.0.auditor {
+            auditor.flush().await;
         }
     }
 }

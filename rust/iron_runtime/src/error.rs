@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use iron_protocol::{ErrorCode, NanoUsd};
 
+use crate::audit::AuditFault;
 use crate::budget::LedgerFault;
 use crate::policy::{DetectorFault, Direction, Fault, Told};
 
@@ -106,6 +107,9 @@ pub enum Error {
         /// The failure.
         failure: Box<Error>,
     },
+    /// The audit log cannot be written, so that nobody could tell of the call.
+    #[error(transparent)]
+    Audit(AuditFault),
     /// The client is closed, or the runtime is stopping.
     #[error("the client is closed: make a new one")]
     Closed,
@@ -203,6 +207,7 @@ impl Error {
             Self::UpstreamStatus { .. } => ErrorCode::UpstreamStatus,
             Self::NoUpstream { .. } | Self::BreakerOpen { .. } => ErrorCode::NoUpstream,
             Self::NotRetried { failure } => failure.code(),
+            Self::Audit(_) => ErrorCode::Audit,
             Self::Closed => ErrorCode::Closed,
             Self::Internal { .. } => ErrorCode::Internal,
         }
@@ -227,6 +232,7 @@ impl Error {
             Self::BudgetExceeded(refusal) => refusal.waited,
             Self::Ledger(fault) => fault.retryable(),
             Self::Detector(failed) => matches!(failed.fault, Fault::TimedOut(_)),
+            Self::Audit(fault) => fault.retryable(),
             Self::RateLimited { out_of_quota, .. } => !out_of_quota,
             Self::UpstreamTimeout { .. } | Self::UpstreamConnection { .. } | Self::BreakerOpen { .. } => true,
             Self::NotRetried { failure } => failure.retryable(),

@@ -2,6 +2,7 @@
 //!
 //! The order of a call stands in one place, `pipeline.rs`; each stage is a module of its own.
 
+pub mod audit;
 pub mod budget;
 mod call;
 mod client;

@@ -10,6 +10,7 @@ mod attempt;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod entry;
+mod record;
 mod screen;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use self::asked::Asked;
 use self::attempt::Answer;
 pub(crate) use self::attempt::Open;
 use crate::Error;
+use crate::audit::{Auditor, Prompt};
 use crate::budget::{Budget, Ledger};
 use crate::call::{CallContext, CallReport, ChatRequest, EmbedRequest, Reply, Settlement, Timing, Usage};
 use crate::clock::{Instant, now};
@@ -51,6 +53,7 @@ pub(crate) struct Engine {
     pub(crate) pool: Pool,
     pub(crate) ledger: Ledger,
     pub(crate) budget: Option<Budget>,
+    pub(crate) auditor: Option<Auditor>,
     pub(crate) in_flight: TaskTracker,
     pub(crate) closed: AtomicBool,
     pub(crate) watchers: Arc<Watchers>,
@@ -90,8 +93,10 @@ pub(crate) async fn chat(
     if call.is_screened()
         && let Err(refused) = call.screen_chat(&mut request, false).await
     {
-        return Err(call.watch.failed(refused));
+        let refused = Err(call.watch.failed(refused));
+        return call.recorded(refused).await;
     }
+    call.note(|| Prompt::Chat(request.messages.clone()));
     let mut governed = call.govern(Asked::Chat { request: &request, stream: false }).await;
     if call.is_screened() {
         governed = match governed {
@@ -99,7 +104,8 @@ pub(crate) async fn chat(
             Err(error) => Err(error),
         };
     }
-    call.whole(governed)
+    let outcome = call.whole(governed);
+    call.recorded(outcome).await
 }
 
 /// What a chat completion would reserve.
@@ -130,13 +136,17 @@ pub(crate) async fn stream(
     if call.is_screened()
         && let Err(refused) = call.screen_chat(&mut request, true).await
     {
-        return Err(call.watch.failed(refused));
+        let refused = Err(call.watch.failed(refused));
+        return call.recorded(refused).await;
     }
-    match call.govern(Asked::Chat { request: &request, stream: true }).await {
-        Ok(Answer::Begun(open)) => Ok(ChatStream::new(call, *open, &request)),
-        Ok(Answer::Whole { .. }) => Err(call.watch.failed(unexpected())),
-        Err(error) => Err(call.watch.failed(error)),
-    }
+    call.note(|| Prompt::Chat(request.messages.clone()));
+    let error = match call.govern(Asked::Chat { request: &request, stream: true }).await {
+        Ok(Answer::Begun(open)) => return Ok(ChatStream::new(call, *open, &request)),
+        Ok(Answer::Whole { .. }) => unexpected(),
+        Err(error) => error,
+    };
+    let failed = Err(call.watch.failed(error));
+    call.recorded(failed).await
 }
 
 /// Embeddings.
@@ -152,10 +162,13 @@ pub(crate) async fn embed(
     if call.is_screened()
         && let Err(refused) = call.screen_embed(&mut request).await
     {
-        return Err(call.watch.failed(refused));
+        let refused = Err(call.watch.failed(refused));
+        return call.recorded(refused).await;
     }
+    call.note(|| Prompt::Embed(request.input.clone()));
     let governed = call.govern(Asked::Embed(&request)).await;
-    call.whole(governed)
+    let outcome = call.whole(governed);
+    call.recorded(outcome).await
 }
 
 fn unexpected() -> Error {
@@ -185,7 +198,13 @@ impl Call {
         let policies = policies(&context, engine);
         let who = Run::caller(context.run.as_ref(), &engine.config.who);
         let (id, operation) = (context.request_id, asked.operation());
-        let watch = Watch::begin(&engine.watchers, id, operation, asked.model(), &chain, &who);
+        let mut watch = Watch::begin(&engine.watchers, id, operation, asked.model(), &chain, &who);
+        if let Some(auditor) = &engine.auditor {
+            match auditor.admit(id, operation, asked.model(), &who) {
+                Ok(trail) => watch.trail = trail,
+                Err(fault) => return Err(watch.failed(Error::Audit(fault))),
+            }
+        }
         Ok(Self {
             engine: engine.clone(),
             chain,
@@ -224,6 +243,9 @@ impl Call {
         match governed {
             Ok(Answer::Whole { body, raw, usage, upstream }) => {
                 let report = self.report(usage, upstream);
+                if self.is_noted() {
+                    self.note_reply(body.clone());
+                }
                 self.watch.answered(&report);
                 Ok(Reply { report, body, raw })
             }
@@ -258,5 +280,12 @@ impl Call {
     /// Count the time that a stream took.
     pub(crate) fn streamed(&mut self, sent_at: Instant) {
         self.upstream += sent_at.elapsed();
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        // Of a call that has ended it is done.
+        self.record();
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use iron_protocol::RequestId;
 
 use crate::Error;
+use crate::audit::Receipt;
 use crate::call::{ChatRequest, Chunk, Reply, Usage};
 use crate::pipeline::{Call, Open};
 use crate::provider::{Reading, Told, Whole};
@@ -28,6 +29,8 @@ pub struct ChatStream {
     /// What comes after the chunks that came with it.
     error: Option<Error>,
     state: State,
+    /// Comes when the record of the call is written.
+    receipt: Option<Receipt>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,7 @@ impl ChatStream {
             events: Vec::new(),
             error: None,
             state: State::Running,
+            receipt: None,
         }
     }
 
@@ -74,10 +78,14 @@ impl ChatStream {
             if let Err(error) = self.take_piece(piece, &mut chunks) {
                 self.end(State::Failed, verdict(&error));
                 self.error = Some(self.call.watch.failed(error));
+                self.receipt = self.call.record();
             }
             if !chunks.is_empty() {
                 return Some(Ok(chunks));
             }
+        }
+        if let Err(unrecorded) = self.recorded().await {
+            self.error.get_or_insert(unrecorded);
         }
         if let Some(error) = self.error.take() {
             return Some(Err(error));
@@ -102,7 +110,7 @@ impl ChatStream {
         if self.state == State::Failed {
             return Err(self.broken("the stream has failed before"));
         }
-        let Whole { body, raw } = self.reading.whole();
+        let Whole { body, raw } = self.shown();
         Ok(Reply { report: self.call.report(self.usage, self.upstream.clone()), body, raw })
     }
 
@@ -171,6 +179,19 @@ impl ChatStream {
         self.settle(verdict);
     }
 
+    /// The whole reply as its reader was shown it: what is handed over, and what is recorded.
+    fn shown(&self) -> Whole {
+        self.reading.whole()
+    }
+
+    /// A stream that has ended shows that only once it is recorded as the configuration asks.
+    async fn recorded(&mut self) -> Result<(), Error> {
+        let Some(receipt) = &mut self.receipt else { return Ok(()) };
+        let written = receipt.written().await;
+        self.receipt = None;
+        written.map_err(Error::Audit)
+    }
+
     /// Settle once.
     fn settle(&mut self, verdict: Verdict) {
         let Some(open) = self.open.take() else { return };
@@ -181,7 +202,11 @@ impl ChatStream {
         self.usage = self.call.settle(open.reservation, &open.target, self.reading.facts(), counted);
         if self.state == State::Complete {
             let report = self.call.report(self.usage, self.upstream.clone());
+            if self.call.is_noted() {
+                self.call.note_reply(self.shown().body);
+            }
             self.call.watch.answered(&report);
+            self.receipt = self.call.record();
             self.ending = Some(open.exchange);
         }
     }

@@ -1,12 +1,13 @@
 //! One call as it is told to whoever watches: counted, logged, and sent to readers of events.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use iron_protocol::{NanoUsd, RequestId};
 
 use crate::Error;
+use crate::audit::Trail;
 use crate::budget::{Budget, BudgetSnapshot};
 use crate::call::CallReport;
 use crate::event::{Events, Happened, Operation};
@@ -32,6 +33,8 @@ pub(crate) struct Watch {
     bill: Arc<Bill>,
     attempts: u32,
     ended: bool,
+    /// What is recorded of the call.
+    pub(crate) trail: Option<Trail>,
 }
 
 /// What a call has cost so far. Each of its reservations adds to it when it is given up, wherever that happens.
@@ -40,6 +43,7 @@ pub(crate) struct Bill {
     watchers: Arc<Watchers>,
     request_id: RequestId,
     cost_nano_usd: AtomicI64,
+    in_doubt: AtomicBool,
 }
 
 /// How a reservation came to its end.
@@ -71,8 +75,13 @@ impl Watch {
             tags: who.tags.clone(),
             budgets: chain.iter().map(|budget| budget.snapshot().name).collect(),
         });
-        let bill = Bill { watchers: watchers.clone(), request_id, cost_nano_usd: AtomicI64::new(0) };
-        Self { bill: Arc::new(bill), attempts: 0, ended: false }
+        let bill = Bill {
+            watchers: watchers.clone(),
+            request_id,
+            cost_nano_usd: AtomicI64::new(0),
+            in_doubt: AtomicBool::new(false),
+        };
+        Self { bill: Arc::new(bill), attempts: 0, ended: false, trail: None }
     }
 
     pub(crate) fn bill(&self) -> &Arc<Bill> {
@@ -85,7 +94,10 @@ impl Watch {
     }
 
     /// A request is about to be sent.
-    pub(crate) fn attempt(&mut self) {
+    pub(crate) fn attempt(&mut self, upstream: &Arc<str>) {
+        if let Some(trail) = &mut self.trail {
+            trail.asked(upstream);
+        }
         self.attempts += 1;
         self.counters().attempt();
     }
@@ -121,6 +133,9 @@ impl Watch {
     /// The call ended with a reply.
     pub(crate) fn answered(&mut self, report: &CallReport) {
         self.ended = true;
+        if let Some(trail) = &mut self.trail {
+            trail.answered(report);
+        }
         let CallReport { request_id, usage, cost, settlement, attempts, timing, .. } = *report;
         let upstream = &report.upstream;
         self.counters().answered(&usage, &timing);
@@ -139,12 +154,15 @@ impl Watch {
     /// The call ended in an error, which is passed on.
     pub(crate) fn failed(&mut self, error: Error) -> Error {
         self.ended = true;
+        if let Some(trail) = &mut self.trail {
+            trail.failed(&error);
+        }
         let (request_id, code, upstream) = (self.bill.request_id, error.code(), error.upstream());
         let (attempts, cost) = (self.attempts, self.bill.cost());
         let events = &self.bill.watchers.events;
         let budget = match &error {
             Error::BudgetExceeded(refusal) => Some(&refusal.budget),
-            Error::Ledger(_) | Error::RateLimited { upstream: None, .. } => None,
+            Error::Ledger(_) | Error::Audit(_) | Error::RateLimited { upstream: None, .. } => None,
             _ => {
                 self.counters().failed(code);
                 let shown = upstream.unwrap_or_default();
@@ -182,12 +200,20 @@ impl Bill {
         NanoUsd::from_nanos(self.cost_nano_usd.load(Ordering::Relaxed))
     }
 
+    /// Whether a part of the cost is what no provider told.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Relaxed)
+    }
+
     /// A reservation of the call has been given up at `cost`; `low` are the budgets of which that left little.
     pub(crate) fn settled(&self, cost: NanoUsd, how: Settled, low: Vec<BudgetSnapshot>) {
         let request_id = self.request_id;
         let add = |sum: i64| Some(sum.saturating_add(cost.nanos()));
         // `add` never gives `None`.
         let _ = self.cost_nano_usd.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        if how != Settled::Known {
+            self.in_doubt.store(true, Ordering::Relaxed);
+        }
         self.watchers.counters.settled(cost, how != Settled::Known);
         match how {
             Settled::Known => {}

@@ -4,6 +4,8 @@
 mod rig;
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod breakers;
 #[cfg(test)]
 mod budget_ledger;

@@ -120,7 +120,7 @@ pub fn default_ledger() -> Result<PathBuf, Error> {
     }
 }
 
-fn absolute(ledger: &str, environment: &Environment) -> Result<PathBuf, String> {
+pub(super) fn absolute(ledger: &str, environment: &Environment) -> Result<PathBuf, String> {
     let path = match ledger.strip_prefix("~/") {
         Some(rest) => home(environment).ok_or("begins with ~/, and HOME is not set")?.join(rest),
         None => PathBuf::from(ledger),

@@ -4,6 +4,7 @@
 //! its place in an error, `iron check`, `iron schema` and `iron init` follow from the field: its default, its range, and,
 //! where it has no default, its example. What is checked beyond types is told by [`Error::config`](crate::Error::config).
 
+mod audit;
 mod budget;
 mod environment;
 mod find;
@@ -36,6 +37,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use audit::AuditPolicy;
+pub use audit::{AuditContent, AuditSettings, AuditSync, OnFailure};
 pub(crate) use budget::ClientBudget;
 pub use budget::{BudgetSettings, Unpriced, default_ledger};
 pub use in_force::InForce;
@@ -93,6 +96,8 @@ pub struct Settings {
     pub prices: Prices,
     /// What may be said.
     pub policy: PolicySettings,
+    /// What is recorded of calls.
+    pub audit: AuditSettings,
     /// Settings by environment, laid over all of the above where the environment is chosen.
     pub profiles: Profiles,
 }

@@ -27,6 +27,7 @@ impl Inspection {
             self.routes.iter().flat_map(|route| &route.upstreams).any(|to| to.model.starts_with(&prefix))
         };
         risks.extend(self.providers.iter().filter(used).filter_map(|provider| provider.missing_key.clone()));
+        risks.extend(loaded.settings.audit.missing_key(&loaded.environment));
         risks.extend(self.keys_in_files());
         for name in environment::foreign(&loaded.environment, &loaded.tree) {
             risks.push(format!("environment variable {name} is not one of ours: it sets nothing"));

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use super::load::Loaded;
 use super::provider::{Provider, providers};
-use super::{BreakerPolicy, ClientBudget, LimitSettings, RetryPolicy, Settings, Sources, Unpriced};
+use super::{
+    AuditPolicy, BreakerPolicy, ClientBudget, LimitSettings, RetryPolicy, Settings, Sources, Unpriced,
+};
 use crate::Error;
+use crate::audit::Key;
 use crate::policy::PolicySet;
 use crate::pricing::{Catalog, ModelPrice};
 use crate::route::RouteTable;
@@ -28,6 +31,8 @@ pub struct Config {
     pub(crate) policy: Option<PolicySet>,
     pub(crate) who: Arc<Who>,
     pub(crate) detector_timeout: Duration,
+    pub(crate) audit: Option<AuditPolicy>,
+    audit_key: Option<Key>,
 }
 
 /// The four timeouts.
@@ -100,6 +105,16 @@ impl Config {
         if model.is_empty() { self.default_model.as_deref().unwrap_or_default() } else { model }
     }
 
+    /// The directory of the audit log; `None` where nothing is recorded.
+    pub fn audit_directory(&self) -> Option<&Path> {
+        self.audit.as_ref().map(|audit| &*audit.options.directory)
+    }
+
+    /// The key of the audit log's seal and of its content digests, if the configuration names one.
+    pub fn audit_key(&self) -> Option<&Key> {
+        self.audit_key.as_ref()
+    }
+
     /// What to do about a key that `model` needs and its provider lacks; `None` if it can be called.
     ///
     /// # Errors
@@ -137,6 +152,8 @@ impl Config {
         let who = Arc::new(Who::new(settings.agent.as_deref(), &settings.tags)?);
         let timeout_ms = settings.policy.detector_timeout_ms;
         let detector_timeout_ms = positive("policy.detector_timeout_ms", timeout_ms)?;
+        let audit = settings.audit.policy(loaded)?;
+        let audit_key = settings.audit.key(environment);
         Ok(Self {
             default_model: settings.default_model,
             budget,
@@ -150,6 +167,8 @@ impl Config {
             policy,
             who,
             detector_timeout: Duration::from_millis(detector_timeout_ms),
+            audit,
+            audit_key,
         })
     }
 }

@@ -58,7 +58,7 @@ impl Call {
             self.warnings
                 .push(format!("max_tokens was lowered to {tokens}: the budget has no room for more"));
         }
-        self.watch.attempt();
+        self.watch.attempt(&target.name);
         if stop.tries == 0 {
             stop.upstream.called();
         }

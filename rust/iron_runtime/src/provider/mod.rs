@@ -11,5 +11,5 @@ mod writer;
 
 pub(crate) use format::{Decoded, Output, ReplyFacts, Told, WireFormat};
 // Embeddings have OpenAI's shape wherever they exist.
-pub(crate) use openai::embed;
+pub(crate) use openai::{embed, messages_json};
 pub(crate) use reading::{Reading, Whole};

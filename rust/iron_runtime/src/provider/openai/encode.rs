@@ -56,6 +56,14 @@ pub(crate) fn chat(
     Ok(body.finish())
 }
 
+/// The messages alone, as one object.
+pub(crate) fn messages_json(messages: &[Message]) -> Bytes {
+    let mut body = Writer::new(512);
+    body.key("messages");
+    body.list(messages, |body, given| message(body, given, true));
+    body.finish()
+}
+
 /// An embeddings request's body.
 pub(crate) fn embed(request: &EmbedRequest, target: &Target) -> Bytes {
     let mut body = Writer::new(256 + request.input.iter().map(|text| text.len() + 8).sum::<usize>());

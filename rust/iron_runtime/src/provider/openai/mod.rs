@@ -8,5 +8,5 @@ mod reading;
 mod usage;
 
 pub(crate) use decode::{error, reply_facts};
-pub(crate) use encode::{chat, embed};
+pub(crate) use encode::{chat, embed, messages_json};
 pub(crate) use reading::Reading;
