@@ -119,6 +119,7 @@ async fn embeddings_reach_every_provider_that_has_them_and_no_other() {
         } else {
             let error = outcome.unwrap_err().to_string();
             assert!(error.contains(&format!("provider {name:?} has no embeddings")), "{error}");
+            assert_eq!(error.contains("signed bytes in base64"), name == "perplexity", "{error}");
             assert_eq!(simulator.requests().len(), before, "{name}");
         }
     }

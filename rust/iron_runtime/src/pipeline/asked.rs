@@ -133,7 +133,10 @@ impl Asked<'_> {
             Self::Chat { .. } => Ok(provider.chat_url.clone()),
             Self::Embed(_) => provider.embeddings_url.clone().ok_or_else(|| {
                 let name = &provider.name;
-                Error::config(format!("provider {name:?} has no embeddings: name a model of another"))
+                let why =
+                    provider.vendor.no_embeddings.as_deref().map(|why| format!(" that can be used ({why})"));
+                let why = why.unwrap_or_default();
+                Error::config(format!("provider {name:?} has no embeddings{why}: name a model of another"))
             }),
         }
     }

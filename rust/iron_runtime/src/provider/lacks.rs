@@ -41,7 +41,8 @@ impl<'a> Lacks<'a> {
         if !self.provider.vendor.lacks(name) {
             return Ok(true);
         }
-        if !asks_nothing(value.as_str()) {
+        // What is left to the provider is left to it.
+        if !asks_nothing(value.as_str()) && value.as_str().trim() != "\"auto\"" {
             self.found(name)?;
         }
         Ok(false)

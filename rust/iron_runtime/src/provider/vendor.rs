@@ -39,6 +39,8 @@ pub(crate) struct Vendor {
     /// Whether it has an endpoint for embeddings in OpenAI's shape.
     #[serde(default)]
     pub(crate) embeddings: bool,
+    /// Why the endpoint that it has is not taken for one.
+    pub(crate) no_embeddings: Option<String>,
     /// Whether it takes instructions in the role `developer`; otherwise they go as `system`.
     #[serde(default)]
     pub(crate) developer_role: bool,

@@ -95,8 +95,8 @@ impl Level {
         }
     }
 
-    /// Of models that are told a number: Anthropic publishes none for a level, so Google's stand, which are the only
-    /// ones published. <https://ai.google.dev/gemini-api/docs/openai#thinking>
+    /// Of models that are told a number: Anthropic publishes none for a level, so those stand that Google publishes for
+    /// Gemini 2.5, the only ones of any vendor. <https://ai.google.dev/gemini-api/docs/openai#thinking>
     const fn budget(self) -> u64 {
         match self {
             Self::None | Self::Low => LEAST_BUDGET,

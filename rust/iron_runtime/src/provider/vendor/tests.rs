@@ -28,6 +28,7 @@ fn every_vendor_is_sound() {
         let lacks: HashSet<_> = vendor.lacks.iter().collect();
         assert_eq!(lacks.len(), vendor.lacks.len(), "{name} lacks something twice");
         assert!(vendor.renames.keys().all(|renamed| !vendor.lacks(renamed)), "{name} renames what it lacks");
+        assert!(!(vendor.embeddings && vendor.no_embeddings.is_some()), "{name} has embeddings, or has none");
         let Some(address) = &vendor.base_url else { continue };
         let url = Url::parse(address).unwrap();
         // A key never leaves this machine in the clear.
