@@ -13,16 +13,36 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::faults::raw::Raw;
-use crate::rig::{ask, within};
+use crate::rig::{Wire, ask, within};
 
 const PROMPT: &str = "Hello";
 const MOST_OUTPUT: u32 = 10;
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    OpenAi,
+    Anthropic,
+}
+
+impl Format {
+    fn wire(self) -> Wire {
+        match self {
+            Self::OpenAi => Wire::OpenAi,
+            Self::Anthropic => Wire::Anthropic,
+        }
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fixture {
     /// Whose shape it is, and where it is documented.
     about: String,
+    /// In which format it is told; OpenAI's unless it says so.
+    #[serde(default)]
+    format: Format,
     price: Value,
     usage: Box<RawValue>,
     counts: Option<Map<String, Value>>,
@@ -38,6 +58,7 @@ impl Fixture {
                 "input_tokens" => &mut usage.input_tokens,
                 "cached_input_tokens" => &mut usage.cached_input_tokens,
                 "cache_write_tokens" => &mut usage.cache_write_tokens,
+                "cache_write_1h_tokens" => &mut usage.cache_write_1h_tokens,
                 "audio_input_tokens" => &mut usage.audio_input_tokens,
                 "image_input_tokens" => &mut usage.image_input_tokens,
                 "output_tokens" => &mut usage.output_tokens,
@@ -69,18 +90,27 @@ fn fixtures() -> Vec<(String, Fixture)> {
 }
 
 async fn server(kind: &str, body: &str, price: &Value) -> Raw {
+    speaking(Wire::OpenAi, kind, body, price).await
+}
+
+async fn speaking(wire: Wire, kind: &str, body: &str, price: &Value) -> Raw {
     let length = body.len();
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n");
     let settings = json!({"prices": {"sim/m": price}, "retry": {"max_attempts": 1}});
-    Raw::with(format!("{head}{body}"), Vec::new(), 0, settings).await
+    Raw::speaking(wire, format!("{head}{body}"), Vec::new(), 0, settings).await
 }
 
 async fn whole(fixture: &Fixture) -> CallReport {
     let usage = fixture.usage.get();
-    let body = format!(
-        r#"{{"choices":[{{"index":0,"message":{{"role":"assistant","content":"Hi"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
-    );
-    let server = server("application/json", &body, &fixture.price).await;
+    let body = match fixture.format {
+        Format::OpenAi => format!(
+            r#"{{"choices":[{{"index":0,"message":{{"role":"assistant","content":"Hi"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
+        ),
+        Format::Anthropic => format!(
+            r#"{{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{{"type":"text","text":"Hi"}}],"stop_reason":"end_turn","usage":{usage}}}"#
+        ),
+    };
+    let server = speaking(fixture.format.wire(), "application/json", &body, &fixture.price).await;
     let context = within([server.budget.clone()]);
     let report = server.client.chat(ask(PROMPT, MOST_OUTPUT), context).await.unwrap().report;
     assert_eq!(
@@ -90,9 +120,50 @@ async fn whole(fixture: &Fixture) -> CallReport {
     report
 }
 
-/// With the usage on the last chunk, or on an event of its own.
+/// With the usage on the last chunk, or on an event of its own; in Anthropic's format with all of it at the end, or with
+/// the input at the beginning.
 async fn streamed(fixture: &Fixture, alone: bool) -> CallReport {
     let usage: String = fixture.usage.get().split('\n').collect();
+    let body = match fixture.format {
+        Format::OpenAi => openai_events(&usage, alone),
+        Format::Anthropic => anthropic_events(&usage, alone && fixture.counts.is_some()),
+    };
+    let server = speaking(fixture.format.wire(), "text/event-stream", &body, &fixture.price).await;
+    let mut stream =
+        server.client.stream(ask(PROMPT, MOST_OUTPUT), within([server.budget.clone()])).await.unwrap();
+    stream.reply().await.unwrap().report
+}
+
+fn anthropic_events(usage: &str, input_first: bool) -> String {
+    let (mut began, mut ended) =
+        (json!({"input_tokens": 1, "output_tokens": 1}).to_string(), usage.to_owned());
+    if input_first {
+        let mut first: Value = serde_json::from_str(usage).unwrap();
+        let mut last = json!({"input_tokens": null, "cache_read_input_tokens": null});
+        for field in ["output_tokens", "output_tokens_details", "server_tool_use", "iterations"] {
+            last[field] = first[field].take();
+        }
+        first["output_tokens"] = json!(1);
+        (began, ended) = (first.to_string(), last.to_string());
+    } else if usage == "null" || !usage.contains("input_tokens") {
+        began = "null".to_owned();
+    }
+    let events = [
+        format!(
+            r#"{{"type":"message_start","message":{{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"usage":{began}}}}}"#
+        ),
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#.to_owned(),
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}"#.to_owned(),
+        r#"{"type":"content_block_stop","index":0}"#.to_owned(),
+        format!(
+            r#"{{"type":"message_delta","delta":{{"stop_reason":"end_turn","stop_sequence":null}},"usage":{ended}}}"#
+        ),
+        r#"{"type":"message_stop"}"#.to_owned(),
+    ];
+    events.map(|data| format!("data: {data}\n\n")).concat()
+}
+
+fn openai_events(usage: &str, alone: bool) -> String {
     let finish = r#"{"index":0,"delta":{},"finish_reason":"stop"}"#;
     let text = r#"data: {"choices":[{"index":0,"delta":{"content":"Hi"}}]}"#;
     let end = if alone {
@@ -100,11 +171,7 @@ async fn streamed(fixture: &Fixture, alone: bool) -> CallReport {
     } else {
         format!("data: {{\"choices\":[{finish}],\"usage\":{usage}}}")
     };
-    let body = format!("{text}\n\n{end}\n\ndata: [DONE]\n\n");
-    let server = server("text/event-stream", &body, &fixture.price).await;
-    let mut stream =
-        server.client.stream(ask(PROMPT, MOST_OUTPUT), within([server.budget.clone()])).await.unwrap();
-    stream.reply().await.unwrap().report
+    format!("{text}\n\n{end}\n\ndata: [DONE]\n\n")
 }
 
 #[tokio::test]
@@ -158,6 +225,40 @@ async fn anthropic_s_shape_costs_what_each_kind_costs() {
     // Everything twice as dear: 100 × 2, 2000 × 0.2, 100 × 2.5, 200 × 4, 50 × 8, and two searches.
     let tokens = 100 * 2_000 + 2_000 * 200 + 100 * 2_500 + 200 * 4_000 + 50 * 8_000;
     assert_eq!(report.cost, NanoUsd::from_nanos(tokens + 2 * 10_000_000));
+}
+
+/// Of Anthropic's stream: what comes of its `message_delta` events with those usages.
+async fn counted(usages: &[&str]) -> CallReport {
+    let price = json!({"input_usd": "1", "output_usd": "4", "context_tokens": 1_000, "reasoning": false});
+    let events = anthropic_events("{}", false);
+    let (before, _) = events.split_once("data: {\"type\":\"message_delta\"").unwrap();
+    let start = before.replace("\"usage\":null", "\"usage\":{\"input_tokens\":7,\"output_tokens\":1}");
+    let deltas = usages.iter().map(|usage| {
+        format!("data: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"end_turn\"}},\"usage\":{usage}}}\n\n")
+    });
+    let body = format!("{start}{}data: {{\"type\":\"message_stop\"}}\n\n", deltas.collect::<String>());
+    let server = speaking(Wire::Anthropic, "text/event-stream", &body, &price).await;
+    let context = within([server.budget.clone()]);
+    let mut stream = server.client.stream(ask(PROMPT, MOST_OUTPUT), context).await.unwrap();
+    stream.reply().await.unwrap().report
+}
+
+#[tokio::test]
+async fn the_counts_of_message_delta_are_sums_and_not_added_up() {
+    let report = counted(&[r#"{"output_tokens":3}"#, r#"{"output_tokens":8,"input_tokens":null}"#]).await;
+    assert_eq!((report.usage.input_tokens, report.usage.output_tokens), (7, 8));
+    assert_eq!(report.cost, NanoUsd::from_nanos(7 * 1_000 + 8 * 4_000));
+    assert_eq!(report.settlement, Settlement::Settled);
+}
+
+#[tokio::test]
+async fn what_a_message_began_with_is_no_bill() {
+    for usage in ["null", "{}", r#"{"input_tokens":7}"#, r#"{"output_tokens":-1}"#] {
+        let report = counted(&[usage]).await;
+        assert_eq!(report.settlement, Settlement::Estimated, "{usage}");
+        // 45 bytes of input, and what came: a text of two bytes in a block.
+        assert!(report.cost > NanoUsd::from_nanos(45 * 1_000), "{usage}: {:?}", report.cost);
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ pub(super) struct Assembly {
     /// The events that tell why the message ended.
     ends: Vec<Bytes>,
     stopped: bool,
+    /// Whether one of them tells what the message used: what it began with is no bill.
+    counted: bool,
 }
 
 #[derive(Debug, Default)]
@@ -65,10 +67,11 @@ impl Assembly {
         open.ok_or_else(|| "an event of the stream belongs to no block".to_owned())
     }
 
-    /// Add the event that tells why the message ended.
-    pub(super) fn end(&mut self, event: Bytes, stopped: bool) {
+    /// Add the event that tells why the message ended, and what it used.
+    pub(super) fn end(&mut self, event: Bytes, stopped: bool, counted: bool) {
         self.ends.push(event);
         self.stopped |= stopped;
+        self.counted |= counted;
     }
 
     /// Whether the message is whole.
@@ -101,6 +104,9 @@ impl Assembly {
                     _ => drop(message.insert("usage".to_owned(), Value::Object(counts))),
                 }
             }
+        }
+        if !self.counted {
+            message.insert("usage".to_owned(), Value::Null);
         }
         Bytes::from(Value::Object(message).to_string())
     }

@@ -118,7 +118,8 @@ impl Reading {
         let fields = std::str::from_utf8(end).ok().and_then(Fields::read).unwrap_or_default();
         let delta = fields.object("delta").unwrap_or_default();
         let stop = delta.text("stop_reason");
-        self.assembly.end(end.clone(), stop.is_some());
+        let counted = fields.object("usage").is_some_and(|usage| usage.get("output_tokens").is_some());
+        self.assembly.end(end.clone(), stop.is_some(), counted);
         let usage = self.assembly.usage();
         let counted = Counted::read(&usage);
         self.facts = counted.facts();

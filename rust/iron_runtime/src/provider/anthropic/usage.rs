@@ -5,11 +5,9 @@ use serde::Deserialize;
 use crate::call::Usage;
 use crate::pricing::Tier;
 use crate::provider::ReplyFacts;
+use crate::provider::counts::credible;
 use crate::provider::fields::Fields;
 use crate::provider::writer::Writer;
-
-/// No model has a context of a billion tokens: a count beyond it is a fault, not a bill.
-const MOST_TOKENS: u64 = 1_000_000_000;
 
 /// Fields that are told by others of OpenAI's names.
 const RENAMED: [&str; 5] = [
@@ -20,44 +18,48 @@ const RENAMED: [&str; 5] = [
     "output_tokens_details",
 ];
 
+/// The counts of a message, or of one pass over it.
 #[derive(Deserialize)]
-struct Body {
-    #[serde(default)]
+struct Tokens {
     input_tokens: Option<u64>,
-    #[serde(default)]
     output_tokens: Option<u64>,
-    #[serde(default)]
     cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
     cache_creation_input_tokens: Option<u64>,
-    #[serde(default)]
     cache_creation: Option<CacheCreation>,
-    #[serde(default)]
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+struct CacheCreation {
+    ephemeral_5m_input_tokens: Option<u64>,
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+/// What is told beside the counts.
+#[derive(Deserialize)]
+struct Beside {
     output_tokens_details: Option<OutputDetails>,
-    #[serde(default)]
     server_tool_use: Option<ServerTools>,
-    #[serde(default)]
+    iterations: Option<Vec<Pass>>,
     service_tier: Option<String>,
-    #[serde(default)]
     speed: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct OutputDetails {
-    #[serde(default)]
     thinking_tokens: Option<u64>,
 }
 
 #[derive(Deserialize)]
-struct CacheCreation {
-    #[serde(default)]
-    ephemeral_1h_input_tokens: Option<u64>,
+struct ServerTools {
+    web_search_requests: Option<u64>,
 }
 
+/// One of the passes that a message took.
 #[derive(Deserialize)]
-struct ServerTools {
-    #[serde(default)]
-    web_search_requests: Option<u64>,
+struct Pass {
+    r#type: Option<String>,
+    #[serde(flatten)]
+    tokens: Tokens,
 }
 
 /// What one `usage` says.
@@ -70,28 +72,15 @@ pub(super) struct Counted {
 impl Counted {
     /// Read `usage`; of counts that cannot be true nothing is taken.
     pub(super) fn read(json: &str) -> Self {
-        let Ok(body) = serde_json::from_str::<Body>(json) else { return Self::default() };
-        let count = |tokens: Option<u64>| tokens.unwrap_or(0);
-        // Anthropic counts input that was read from the cache or written to it beside the rest; we count it in.
-        let (read, written) = (count(body.cache_read_input_tokens), count(body.cache_creation_input_tokens));
-        let usage = Usage {
-            input_tokens: count(body.input_tokens).saturating_add(read).saturating_add(written),
-            cached_input_tokens: read,
-            cache_write_tokens: written,
-            cache_write_1h_tokens: count(body.cache_creation.and_then(|kept| kept.ephemeral_1h_input_tokens)),
-            output_tokens: count(body.output_tokens),
-            reasoning_tokens: count(body.output_tokens_details.and_then(|details| details.thinking_tokens)),
-            web_searches: count(body.server_tool_use.and_then(|tools| tools.web_search_requests)),
-            ..Usage::default()
-        };
-        let nothing = usage.input_tokens == 0 && usage.output_tokens == 0;
-        let absurd = usage.input_tokens > MOST_TOKENS || usage.output_tokens > MOST_TOKENS;
+        let Ok(beside) = serde_json::from_str::<Beside>(json) else { return Self::default() };
+        let tokens = serde_json::from_str::<Tokens>(json).ok();
+        let usage = tokens.and_then(|tokens| tokens.usage()).and_then(|usage| beside.complete(usage));
         // "fast" is a price of its own here, and at OpenAI another name of "priority".
-        let tier = match body.speed.as_deref() {
+        let tier = match beside.speed.as_deref() {
             Some("fast") => Some(Tier::Fast),
-            _ => body.service_tier.and_then(|name| Tier::from_name(&name)),
+            _ => beside.service_tier.and_then(|name| Tier::from_name(&name)),
         };
-        Self { usage: (!nothing && !absurd).then_some(usage), tier }
+        Self { usage: usage.and_then(credible), tier }
     }
 
     pub(super) fn facts(&self) -> ReplyFacts {
@@ -117,6 +106,46 @@ impl Counted {
                 body.raw(name, value);
             }
         });
+    }
+}
+
+impl Tokens {
+    /// Anthropic counts input that was read from the cache or written to it beside the rest; we count it in.
+    fn usage(&self) -> Option<Usage> {
+        let count = |tokens: Option<u64>| tokens.unwrap_or(0);
+        let kept = self.cache_creation.unwrap_or_default();
+        let long = count(kept.ephemeral_1h_input_tokens);
+        // The parts are of the whole; if they come to more, that errs upwards.
+        let parts = long.saturating_add(count(kept.ephemeral_5m_input_tokens));
+        let written = count(self.cache_creation_input_tokens).max(parts);
+        let read = count(self.cache_read_input_tokens);
+        Some(Usage {
+            input_tokens: self.input_tokens?.saturating_add(read).saturating_add(written),
+            cached_input_tokens: read,
+            cache_write_tokens: written,
+            cache_write_1h_tokens: long,
+            output_tokens: self.output_tokens?,
+            ..Usage::default()
+        })
+    }
+}
+
+impl Beside {
+    fn complete(&self, mut usage: Usage) -> Option<Usage> {
+        for pass in self.iterations.iter().flatten() {
+            // The passes of the message are in its own counts; one that compacts the conversation is billed beside them.
+            // <https://platform.claude.com/docs/en/build-with-claude/compaction#understanding-usage>
+            if pass.r#type.as_deref() != Some("message") {
+                let (whole, more) = (usage.counts(), pass.tokens.usage()?.counts());
+                usage = Usage::from_counts(std::array::from_fn(|nth| whole[nth].saturating_add(more[nth])));
+            }
+        }
+        let thought = self.output_tokens_details.as_ref().and_then(|details| details.thinking_tokens);
+        usage.reasoning_tokens = thought.unwrap_or(0);
+        usage.output_tokens = usage.output_tokens.max(usage.reasoning_tokens);
+        usage.web_searches =
+            self.server_tool_use.as_ref().and_then(|tools| tools.web_search_requests).unwrap_or(0);
+        Some(usage)
     }
 }
 
@@ -151,7 +180,11 @@ mod tests {
         for usage in [
             "null",
             "{}",
+            r#"{"input_tokens":1}"#,
+            r#"{"output_tokens":2}"#,
             r#"{"input_tokens":-1,"output_tokens":2}"#,
+            r#"{"input_tokens":1,"output_tokens":2,"server_tool_use":{"web_search_requests":5000000000}}"#,
+            r#"{"input_tokens":1,"output_tokens":2,"iterations":[{"type":"compaction"}]}"#,
             r#"{"input_tokens":0,"output_tokens":0}"#,
             r#"{"input_tokens":1e30,"output_tokens":2}"#,
             r#"{"input_tokens":5000000000,"output_tokens":2}"#,

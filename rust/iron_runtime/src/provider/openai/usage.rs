@@ -5,9 +5,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::call::Usage;
+use crate::provider::counts::credible;
 
-/// No model has a context of a billion tokens: a count beyond it is a fault, not a bill.
-const MOST_TOKENS: u64 = 1_000_000_000;
 /// No single call costs ten thousand dollars.
 const MOST_COST: NanoUsd = NanoUsd::from_nanos(10_000_000_000_000);
 /// xAI counts its bill in units of 10⁻¹⁰ dollars. <https://docs.x.ai/developers/cost-tracking>
@@ -86,11 +85,7 @@ struct CostTable<'a> {
 /// What a provider says it counted, if it can be true.
 pub(super) fn usage(value: &RawValue) -> Option<Usage> {
     let body: Body<'_> = serde_json::from_str::<Option<_>>(value.get()).ok()??;
-    let usage = body.usage()?;
-    // Nothing is never what a call used: such counts come from servers that do not count.
-    let nothing = usage.input_tokens == 0 && usage.output_tokens == 0;
-    let absurd = usage.counts().into_iter().any(|count| count > MOST_TOKENS);
-    (!nothing && !absurd).then_some(usage)
+    credible(body.usage()?)
 }
 
 impl Body<'_> {
