@@ -1,7 +1,7 @@
 //! The client: one configuration, one pool of connections, one budget.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio_util::task::TaskTracker;
 
@@ -61,6 +61,7 @@ impl Client {
         Ok(Self(Arc::new(Engine {
             config,
             extensions,
+            history: OnceLock::new(),
             http,
             limits,
             pool,

@@ -13,8 +13,8 @@ mod entry;
 mod record;
 mod screen;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use iron_protocol::RequestId;
@@ -32,7 +32,7 @@ use crate::clock::{Instant, now};
 use crate::config::Config;
 use crate::extension::Extensions;
 use crate::limit::Limits;
-use crate::policy::{Chain, PolicySet, Told};
+use crate::policy::{Chain, History, PolicySet, Told};
 use crate::pricing::Estimate;
 use crate::route::Route;
 use crate::run::{Run, Who};
@@ -48,6 +48,8 @@ const LONGEST_CALL: Duration = Duration::from_secs(10 * 365 * 86_400);
 pub(crate) struct Engine {
     pub(crate) config: Config,
     pub(crate) extensions: Extensions,
+    /// Made by the first call that a policy holds; `None` if it is to remember nothing.
+    pub(crate) history: OnceLock<Option<History>>,
     pub(crate) http: Http,
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
@@ -116,6 +118,12 @@ pub(crate) fn estimate(engine: &Engine, request: &ChatRequest) -> Result<Estimat
 }
 
 impl Engine {
+    /// What has been judged, unless nothing is to be remembered.
+    fn history(&self) -> Option<&History> {
+        let bytes = self.config.history_bytes;
+        self.history.get_or_init(|| (bytes > 0).then(|| History::new(bytes))).as_ref()
+    }
+
     /// The route of a model, or of the one that calls without a model mean.
     fn route(&self, model: &str) -> Result<Arc<Route>, Error> {
         self.config.routes.resolve(self.config.model(model))

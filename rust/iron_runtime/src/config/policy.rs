@@ -18,6 +18,8 @@ pub struct PolicySettings {
     /// How long a detector of your own may take over a text.
     #[schemars(range(min = 1))]
     pub detector_timeout_ms: u64,
+    /// How many bytes of texts, and of what was decided about them, are kept so that they are not read again; 0 for none.
+    pub history_bytes: usize,
     /// Rules in order: the first that speaks of a finding decides.
     pub rules: Vec<RuleSettings>,
 }
@@ -29,6 +31,8 @@ impl Default for PolicySettings {
             keywords: BTreeMap::new(),
             patterns: BTreeMap::new(),
             detector_timeout_ms: 5_000,
+            // Some ten conversations of two hundred messages, of two kilobytes each.
+            history_bytes: 8 << 20,
             rules: Vec::new(),
         }
     }

@@ -48,3 +48,20 @@ pub async fn governed(
     let usage = call.settle(reservation, target, &facts, counted);
     call.whole(Ok(Answer::Whole { body, raw, usage, upstream: target.name.clone() }))
 }
+
+/// Hold a request against the policies of its call.
+///
+/// # Errors
+/// As [`Client::chat`].
+///
+/// # Cancel safety
+/// As [`Client::chat`].
+pub async fn screened(
+    client: &Client,
+    mut request: ChatRequest,
+    context: CallContext,
+) -> Result<ChatRequest, Error> {
+    let mut call = Call::begin(&client.0, context, Asked::Chat { request: &request, stream: false })?;
+    call.screen_chat(&mut request, false).await?;
+    Ok(request)
+}

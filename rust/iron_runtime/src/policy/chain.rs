@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::history::{Asked, History};
 use super::layer::{Layer, Passed, stricter};
 use super::narrow::Caller;
 use super::{Action, Decision, Direction, Finding, Judgement, PolicySet, action, rules};
+use crate::call::Text;
 use crate::detect::{Found, Wanted};
 use crate::{Error, PolicyDenied};
 
@@ -15,6 +17,8 @@ pub struct Chain {
     pub(super) layers: Box<[Layer]>,
     /// What any of them looks for in each direction.
     wanted: [Wanted; 4],
+    /// The policies and which of their rules speak of the call, as numbers.
+    held: Arc<[u64]>,
     /// Detectors of the user's own to ask in each direction; empty without any.
     called: Vec<Vec<Arc<str>>>,
     /// Whether any of them has a rule about sizes.
@@ -34,10 +38,12 @@ impl Chain {
                 *all = all.or(own);
             }
         }
+        let mut held = Vec::with_capacity(2 * layers.len());
+        layers.iter().for_each(|layer| layer.tell_apart(&mut held));
         let names = called(&layers);
         let measures = layers.iter().any(|layer| layer.policy.0.measures);
         let names_tools = layers.iter().any(|layer| layer.policy.0.names_tools);
-        Self { layers, wanted, called: names, measures, names_tools }
+        Self { layers, wanted, held: held.into(), called: names, measures, names_tools }
     }
 
     /// Whether the call may be made at all.
@@ -110,6 +116,29 @@ impl Chain {
             decisions.sort_by_key(|Decision { finding, .. }| (finding.span.start, finding.span.end));
         }
         decisions.into()
+    }
+
+    /// Judge a text that may have been judged before; `shared` is the same text, if it need not be copied to be kept.
+    pub(crate) fn judge_known(
+        &self,
+        history: &History,
+        text: &str,
+        shared: Option<&Text>,
+        direction: Direction,
+        tool: Option<&str>,
+    ) -> Judgement {
+        let tool = tool.filter(|_| self.names_tools);
+        let asked = Asked { text, held: &self.held, direction, tool };
+        let kept = || shared.cloned().unwrap_or_else(|| text.into());
+        let judge = || self.decide(text, direction, tool, Vec::new());
+        let decisions = history.recall(asked, kept, &self.held, judge);
+        let text = action::apply(text, &decisions);
+        Judgement { decisions, text }
+    }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> &Arc<[u64]> {
+        &self.held
     }
 
     /// The first rule that changes or refuses what a model says.

@@ -42,6 +42,14 @@ impl Layer {
         &self.policy.0.rules
     }
 
+    /// Write down the policy and which of its rules speak of the call: the same for calls that are held in the same way.
+    pub(super) fn tell_apart(&self, held: &mut Vec<u64>) {
+        held.extend([self.policy.0.id, self.spoken.len() as u64]);
+        for rules in self.spoken.iter().flat_map(|way| way.chunks(64)) {
+            held.push(rules.iter().fold(0, |bits, speaks| bits << 1 | u64::from(*speaks)));
+        }
+    }
+
     /// The rules that speak of the call, whatever upstream it goes to.
     pub(super) fn speaking(&self) -> impl Iterator<Item = &Rule> {
         let spoken = |nth: usize| self.spoken.is_empty() || self.spoken.iter().any(|way| way[nth]);

@@ -2,6 +2,7 @@
 
 mod action;
 mod chain;
+mod history;
 mod layer;
 mod narrow;
 mod reach;
@@ -14,11 +15,13 @@ mod tests;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::chain::Chain;
+pub(crate) use self::history::History;
 pub use self::layer::Passed;
 pub use self::narrow::{Caller, Miss};
 use self::recommended::default_rules;
@@ -91,12 +94,17 @@ impl Direction {
     }
 }
 
+/// Numbers policies.
+static IDS: AtomicU64 = AtomicU64::new(0);
+
 /// Rules that have been checked and compiled.
 #[derive(Clone, Debug)]
 pub struct PolicySet(Arc<Compiled>);
 
 #[derive(Debug)]
 struct Compiled {
+    /// No other policy of the process has it, nor one that was: what was decided under it is told apart by it.
+    id: u64,
     rules: Vec<Rule>,
     custom: Custom,
     detectors: &'static Detectors,
@@ -176,6 +184,7 @@ impl PolicySet {
         let custom = Custom::new(keywords, patterns)?;
         let rules = rules::lower(settings)?;
         Ok(Self(Arc::new(Compiled {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
             wanted: Direction::ALL.map(|direction| rules::wanted(&rules, direction)),
             called: Direction::ALL.map(|direction| rules::called(&rules, direction)),
             is_narrowed: rules.iter().any(|rule| !rule.narrow.is_for_everybody()),

@@ -62,14 +62,16 @@ impl Call {
         walk: impl Fn(&mut Screen<'_>, &mut T) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let policies = self.held.clone().ok_or_else(unexpected)?;
+        let engine = self.engine.clone();
+        let history = engine.history();
         let mut answers = Answers::default();
         if !policies.calls() {
-            return walk(&mut Screen::new(&policies, &mut self.findings, &mut answers), subject);
+            return walk(&mut Screen::new(&policies, history, &mut self.findings, &mut answers), subject);
         }
         let before = self.findings.len();
         loop {
             let mut judged = subject.clone();
-            let screen = &mut Screen::new(&policies, &mut self.findings, &mut answers);
+            let screen = &mut Screen::new(&policies, history, &mut self.findings, &mut answers);
             walk(screen, &mut judged)?;
             if answers.open.is_empty() {
                 *subject = judged;

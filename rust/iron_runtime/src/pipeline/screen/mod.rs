@@ -12,7 +12,7 @@ use self::called::Answers;
 use super::Call;
 use crate::call::Text;
 use crate::json::Json;
-use crate::policy::{Action, Caller, Chain, Decision, Direction, Told, Totals};
+use crate::policy::{Action, Caller, Chain, Decision, Direction, History, Told, Totals};
 use crate::{Error, PolicyDenied};
 
 /// Fields of messages and requests that name things: what is in them is no one's text. Within the arguments of a function
@@ -24,6 +24,8 @@ const ARGUMENTS: &str = "arguments";
 /// Policies at work on what one call sends, or on what it is answered.
 pub(super) struct Screen<'c> {
     policies: &'c Chain,
+    /// What earlier calls have sent; nothing of what a model says, which is said once.
+    history: Option<&'c History>,
     totals: Totals,
     /// The tool that the text in hand goes to or comes from.
     tool: Option<String>,
@@ -50,14 +52,19 @@ impl Call {
 }
 
 impl<'c> Screen<'c> {
-    fn new(policies: &'c Chain, told: &'c mut Vec<Told>, answers: &'c mut Answers) -> Self {
-        Self { policies, totals: Totals::default(), tool: None, told, answers }
+    fn new(
+        policies: &'c Chain,
+        history: Option<&'c History>,
+        told: &'c mut Vec<Told>,
+        answers: &'c mut Answers,
+    ) -> Self {
+        Self { policies, history, totals: Totals::default(), tool: None, told, answers }
     }
 }
 
 impl Screen<'_> {
     fn text(&mut self, text: &mut Text, direction: Direction) -> Result<(), Error> {
-        if let Some(changed) = self.judged(text, direction)? {
+        if let Some(changed) = self.judged(text, Some(text), direction)? {
             *text = changed.into();
         }
         Ok(())
@@ -81,7 +88,7 @@ impl Screen<'_> {
         let mut changed = false;
         match value {
             Value::String(text) => {
-                if let Some(judged) = self.judged(text, direction)? {
+                if let Some(judged) = self.judged(text, None, direction)? {
                     *text = judged;
                     changed = true;
                 }
@@ -113,7 +120,7 @@ impl Screen<'_> {
     fn arguments(&mut self, text: &mut String, direction: Direction) -> Result<bool, Error> {
         let direction = if direction == Direction::Output { Direction::ToolArguments } else { direction };
         let Ok(mut value) = serde_json::from_str::<Value>(text) else {
-            let judged = self.judged(text, direction)?;
+            let judged = self.judged(text, None, direction)?;
             let changed = judged.is_some();
             *text = judged.unwrap_or_else(|| std::mem::take(text));
             return Ok(changed);
@@ -126,7 +133,12 @@ impl Screen<'_> {
     }
 
     /// The text after its judgement; `None` where it stays.
-    fn judged(&mut self, text: &str, direction: Direction) -> Result<Option<String>, Error> {
+    fn judged(
+        &mut self,
+        text: &str,
+        shared: Option<&Text>,
+        direction: Direction,
+    ) -> Result<Option<String>, Error> {
         let (policies, tool) = (self.policies, self.tool.as_deref());
         if let Some(measured) = policies.measure(text, direction, tool, &mut self.totals) {
             self.told.extend(measured.told(direction));
@@ -135,7 +147,12 @@ impl Screen<'_> {
             }
         }
         let called = self.answers.of(policies.called(direction), text, direction);
-        let judgement = policies.judge_with(text, direction, tool, called);
+        // What a detector of the user's own says of a text is not kept: another time it may say something else.
+        let sent = matches!(direction, Direction::Input | Direction::ToolResults);
+        let judgement = match self.history.filter(|_| sent && policies.called(direction).is_empty()) {
+            Some(history) => policies.judge_known(history, text, shared, direction, tool),
+            None => policies.judge_with(text, direction, tool, called),
+        };
         let first = self.told.len();
         self.told.extend(judgement.decisions.iter().filter_map(|decision| decision.told(direction)));
         match self.told[first..].iter().find(|told| told.action == Action::Block) {
