@@ -70,3 +70,52 @@ def test_a_wrong_rule_is_named_with_its_place(folder):
     done = iron("policy", "test", "Hello")
     assert done.returncode == 1
     assert "policy.rules[0].what: unknown entity" in done.stderr
+
+
+def test_who_asks_which_model_and_tool_decides(folder):
+    (folder / "iron.toml").write_text(
+        '[models.fast]\nupstreams = ["openai/gpt-6-luna"]\n\n'
+        '[[policy.rules]]\nname = "interns"\nagents = ["intern-*"]\n'
+        'not_models = ["ollama/*"]\naction = "block"\n\n'
+        '[[policy.rules]]\nname = "web"\nwhat = ["pii"]\ntags = ["eu"]\n'
+        'tools = ["web_*"]\naction = "redact"\n',
+        encoding="utf-8",
+    )
+    refused = iron("policy", "test", "--agent", "intern-1", "--model", "fast", "Hello")
+    assert refused.returncode == 3
+    assert 'agent "intern-1" may not use "openai/gpt-6-luna", an upstream of "fast"' in refused.stdout
+    asked = (
+        "policy",
+        "test",
+        "--json",
+        "--explain",
+        "--direction",
+        "tool-results",
+        "--tag",
+        "eu",
+        "jane@example.org",
+    )
+    assert json.loads(iron(*asked, "--tool", "web_search").stdout)["text"] == "[EMAIL_ADDRESS]"
+    (other,) = json.loads(iron(*asked, "--tool", "shell").stdout)["findings"]
+    assert other["passed_over"] == [{"rule": "web", "action": "redact", "why": "tools"}]
+    wrong = iron("policy", "test", "--model", "fats", "Hello")
+    assert wrong.returncode not in (0, 3)
+    assert "fast" in wrong.stderr
+
+
+def test_check_tells_of_rules_that_cannot_decide(folder):
+    (folder / "iron.toml").write_text(
+        '[[policy.rules]]\nname = "all"\nwhat = ["pii"]\naction = "log"\n\n'
+        '[[policy.rules]]\nname = "some"\nwhat = ["US_SSN"]\nagents = ["a"]\naction = "block"\n\n'
+        '[[policy.rules]]\nname = "sure"\nwhat = ["URL"]\nmodels = ["opnai/*"]\n'
+        'action = "block"\nthreshold = 0.9\n',
+        encoding="utf-8",
+    )
+    told = iron("check")
+    said = told.stdout + told.stderr
+    assert (
+        'rule "some" (block) can never decide: "all" above it takes all that it speaks of, which says log'
+        in said
+    )
+    assert 'rule "sure": its threshold of 0.9 is above the highest score there is for URL (0.6)' in said
+    assert 'rule "sure": "opnai/*" in models is no model that has a price' in said

@@ -52,6 +52,16 @@ def last_budget(printed: str) -> tuple[Decimal, Decimal, Decimal]:
     return spent, held, limit
 
 
+def test_agents_are_held_to_rules_of_their_own(tmp_path):
+    printed = run("agents_and_policies.py", tmp_path)
+    assert printed.startswith(
+        "planner: redact CREDIT_CARD in input\n"
+        "support: mask CREDIT_CARD in input\n"
+        "intern-1: refused by rule 'interns'\n"
+        "planner: redact CREDIT_CARD in input\n"
+    )
+
+
 def test_agent_with_tools_calls_both_tools_and_answers(tmp_path):
     printed = run("agent_with_tools.py", tmp_path)
     assert 'temperature({"city":"Oslo"}) -> 4.0 degrees\n' in printed
