@@ -14,8 +14,7 @@ const ENTRY_BYTES: usize = 256;
 /// A text of a conversation has about so many bytes; more or fewer cost a table that grows or stays empty.
 const TEXT_BYTES: usize = 2_048;
 
-/// What has been judged lately, by the text itself: one that is taken for another cannot happen, as it could, were it
-/// known by a hash, and to compare two texts costs a tenth of a hash that is strong enough to rely on.
+/// What has been judged lately, by the text itself and not by a hash of it: no text can be taken for another.
 pub(crate) struct History(Cache<Key, Arc<[Decision]>, Bytes>);
 
 /// A text, and all that its judgement depends on.
