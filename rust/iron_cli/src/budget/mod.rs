@@ -1,5 +1,6 @@
 //! `iron budget`: what the ledger file of this machine says, whether it can be so, and what is left by the dead.
 
+mod prune;
 mod release;
 mod show;
 mod verify;
@@ -32,6 +33,7 @@ enum Command {
     Show(show::Options),
     Verify(verify::Options),
     Release(release::Options),
+    Prune(prune::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<u8, Failure> {
@@ -41,6 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<u8, Failure> {
         Command::Show(options) => show::run(options, &path, file),
         Command::Verify(_) => verify::run(&path, file),
         Command::Release(options) => release::run(options, &path, file),
+        Command::Prune(options) => prune::run(options, &path, file),
     }
 }
 

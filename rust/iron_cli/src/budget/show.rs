@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use iron_runtime::Error;
-use iron_runtime::budget::file::{BudgetState, DoubtState, LeaseState, LedgerFile, PeriodState};
+use iron_runtime::budget::file::{BudgetState, DoubtState, LeaseState, LedgerFile, LossState, PeriodState};
 use iron_runtime::budget::{Calendar, Date};
 use serde_json::{Value, json};
 
@@ -38,8 +38,11 @@ pub(super) fn run(options: &Options, path: &Path, file: Option<LedgerFile>) -> R
     }
     for budget in &mut budgets {
         let over = |period: &PeriodState| {
-            // What is in doubt or leased still matters when its window is over.
-            !(period.is_current || !period.leases.is_empty() || !period.doubts.is_empty())
+            // What is in doubt, lost or leased still matters when its window is over.
+            !(period.is_current
+                || !period.leases.is_empty()
+                || !period.doubts.is_empty()
+                || !period.losses.is_empty())
         };
         budget.periods.retain(|period| options.all || !over(period));
     }
@@ -98,6 +101,9 @@ fn show_period(text: &mut String, budget: &BudgetState, period: &PeriodState) {
     for doubt in &period.doubts {
         line(text, format_args!("    {}", describe_doubt(doubt)));
     }
+    for loss in &period.losses {
+        line(text, format_args!("    {}", describe_loss(loss)));
+    }
 }
 
 fn when(budget: &BudgetState, period: &PeriodState) -> String {
@@ -126,6 +132,11 @@ fn describe_lease(lease: &LeaseState) -> String {
 
 fn describe_doubt(doubt: &DoubtState) -> String {
     format!("in doubt #{}: {}, call {}", doubt.id, dollars(doubt.amount), doubt.request)
+}
+
+fn describe_loss(loss: &LossState) -> String {
+    let holder = if loss.may_live { "pid" } else { "dead, was pid" };
+    format!("loss #{}: {}, {holder} {}", loss.id, dollars(loss.amount), loss.pid)
 }
 
 fn age(seconds: i64) -> String {
@@ -186,6 +197,13 @@ fn period(period: &PeriodState) -> Value {
             "amount_usd": usd(doubt.amount),
             "request_id": doubt.request,
             "noticed_at": doubt.noticed_at,
+        })).collect::<Vec<_>>(),
+        "losses": period.losses.iter().map(|loss| json!({
+            "id": loss.id,
+            "amount_usd": usd(loss.amount),
+            "pid": loss.pid,
+            "may_live": loss.may_live,
+            "noticed_at": loss.noticed_at,
         })).collect::<Vec<_>>(),
     })
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use iron_protocol::{LeaseId, NanoUsd};
-use iron_runtime::budget::file::{Amounts, BudgetState, DoubtState, LeaseState, PeriodState};
+use iron_runtime::budget::file::{Amounts, BudgetState, DoubtState, LeaseState, LossState, PeriodState};
 use iron_runtime::budget::{Budget, Calendar, Ledger, Shared, Span, Window};
 
 use super::*;
@@ -14,7 +14,8 @@ fn state() -> BudgetState {
         settled: 12_345_678_901,
         in_doubt: 250_000_000,
         open: 1_000_000_000,
-        available: 6_404_321_099,
+        loss: 500_000_000,
+        available: 5_904_321_099,
         ..Amounts::default()
     };
     let lease = LeaseState {
@@ -32,9 +33,11 @@ fn state() -> BudgetState {
         request: iron_protocol::RequestId::from_bytes([2; 16]),
         noticed_at: 0,
     };
+    let loss = LossState { id: 3, amount: 500_000_000, pid: 77, may_live: false, noticed_at: 0 };
     let span = Span { starts: 1_795_478_400, ends: 1_795_564_800 };
     let leases = vec![lease.clone(), LeaseState { is_alive: false, ..lease }];
-    let period = PeriodState { span, is_current: true, amounts, leases, doubts: vec![doubt] };
+    let period =
+        PeriodState { span, is_current: true, amounts, leases, doubts: vec![doubt], losses: vec![loss] };
     BudgetState {
         name: "research".into(),
         window: Window::Daily,
@@ -54,11 +57,13 @@ research (daily, 2026-11-24 to 2026-11-25)
   limit              20.000000
   settled            12.345679
   in doubt            0.250000
+  loss                0.500000  perhaps spent: it has no trace
   open                1.000000  in 2 leases
-  available           6.404322
+  available           5.904322
     lease of 1.000000: 0.123457 spent, 0.020000 held, pid 4194303, 101 min
     lease of 1.000000: 0.123457 spent, 0.020000 held, dead, was pid 4194303, 101 min
     in doubt #7: 0.250000, call 02020202-0202-0202-0202-020202020202
+    loss #3: 0.500000, dead, was pid 77
 "
     );
     assert!(shown.lines().all(|line| line.chars().count() <= 84), "{shown}");
@@ -98,6 +103,10 @@ fn commands_exit_by_what_they_find() {
         "it has to be confirmed"
     );
     assert_eq!(iron(&["budget", "release", "--in-doubt", "1", "--not-billed", "--ledger", ledger]), 1);
+    assert_eq!(iron(&["budget", "release", "--loss", "1", "--ledger", ledger]), 2, "it has to be confirmed");
+    assert_eq!(iron(&["budget", "release", "--loss", "1", "--not-spent", "--ledger", ledger]), 1);
+    assert_eq!(iron(&["budget", "prune", "--ledger", ledger]), 2, "how many to keep has to be said");
+    assert_eq!(iron(&["budget", "prune", "--keep", "2", "--ledger", ledger]), 0);
     std::fs::write(&path, "no database, but long enough to be taken for one".repeat(90)).unwrap();
     assert_eq!(iron(&["budget", "verify", "--ledger", ledger]), 1);
 }

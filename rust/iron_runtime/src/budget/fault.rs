@@ -73,7 +73,9 @@ impl LedgerFault {
             Some(ErrorCode::ConstraintViolation) => {
                 "refuses a change that would break its accounts: `iron budget verify` says more; please report it"
             }
-            Some(ErrorCode::SystemIoFailure) => "cannot be read or written",
+            Some(ErrorCode::SystemIoFailure) => {
+                "cannot be read or written: see whether its disk is full or fails, or `ulimit -f` is reached"
+            }
             _ => "cannot be used",
         };
         let retryable = matches!(

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::LedgerFile;
 use super::lease::LeaseRow;
+use super::loss::{self, LossState};
 use super::period::{Amounts, Period};
 use crate::budget::fault::LedgerFault;
 use crate::budget::journal::{self, Replay};
@@ -37,6 +38,8 @@ pub struct PeriodState {
     pub leases: Vec<LeaseState>,
     /// Attempts of which nobody knows what they cost, the oldest first.
     pub doubts: Vec<DoubtState>,
+    /// What dead processes may have spent without a trace, the oldest first.
+    pub losses: Vec<LossState>,
 }
 
 /// An open lease.
@@ -79,7 +82,10 @@ impl LedgerFile {
     pub fn budgets(&mut self, calendar: &Calendar) -> Result<Vec<BudgetState>, LedgerFault> {
         let now = calendar.seconds();
         // One transaction, so that the accounts and the leases are those of one instant.
-        let mut budgets = self.transact(|transaction| Ok(read_budgets(transaction, now)?))?;
+        let mut budgets = {
+            let boot = self.boot.clone();
+            self.transact(|transaction| Ok(read_budgets(transaction, boot.as_deref(), now)?))?
+        };
         for lease in
             budgets.iter_mut().flat_map(|budget| &mut budget.periods).flat_map(|period| &mut period.leases)
         {
@@ -157,7 +163,7 @@ fn held(replay: &Replay) -> i64 {
     replay.in_flight.iter().fold(0, |sum, attempt| sum.saturating_add(attempt.amount))
 }
 
-fn read_budgets(connection: &Connection, now: i64) -> rusqlite::Result<Vec<BudgetState>> {
+fn read_budgets(connection: &Connection, boot: Option<&str>, now: i64) -> rusqlite::Result<Vec<BudgetState>> {
     let mut select =
         connection.prepare("SELECT id, name, every, maximum FROM budget ORDER BY name, every")?;
     let rows = select.query_map([], |row| {
@@ -169,13 +175,18 @@ fn read_budgets(connection: &Connection, now: i64) -> rusqlite::Result<Vec<Budge
     rows.into_iter()
         .map(|(id, budget)| {
             let periods = Period::of_budget(connection, id)?;
-            let periods = periods.into_iter().map(|period| read_period(connection, period, now));
+            let periods = periods.into_iter().map(|period| read_period(connection, period, boot, now));
             Ok(BudgetState { periods: periods.collect::<rusqlite::Result<_>>()?, ..budget })
         })
         .collect()
 }
 
-fn read_period(connection: &Connection, period: Period, now: i64) -> rusqlite::Result<PeriodState> {
+fn read_period(
+    connection: &Connection,
+    period: Period,
+    boot: Option<&str>,
+    now: i64,
+) -> rusqlite::Result<PeriodState> {
     let period = period.at(now);
     let leases = connection
         .prepare_cached(
@@ -208,7 +219,8 @@ fn read_period(connection: &Connection, period: Period, now: i64) -> rusqlite::R
         })?
         .collect::<rusqlite::Result<_>>()?;
     let (span, amounts) = (period.span, period.amounts);
-    Ok(PeriodState { span, is_current: span.contains(now), amounts, leases, doubts })
+    let losses = loss::of_period(connection, period.id, boot)?;
+    Ok(PeriodState { span, is_current: span.contains(now), amounts, leases, doubts, losses })
 }
 
 fn all_leases(connection: &Connection) -> rusqlite::Result<Vec<LeaseRow>> {
@@ -231,15 +243,18 @@ fn disagreements(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut select = connection.prepare(
         "SELECT period.id, budget.name, budget.every,
             (SELECT coalesce(sum(open), 0) FROM lease WHERE lease.period = period.id),
-            (SELECT coalesce(sum(amount), 0) FROM doubt WHERE doubt.period = period.id AND resolved_at IS NULL)
+            (SELECT coalesce(sum(amount), 0) FROM doubt WHERE doubt.period = period.id AND resolved_at IS NULL),
+            (SELECT coalesce(sum(amount), 0) FROM loss WHERE loss.period = period.id AND released_at IS NULL)
          FROM period JOIN budget ON budget.id = period.budget ORDER BY period.id",
     )?;
-    let rows: Vec<(i64, String, String, i64, i64)> = select
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
+    let rows: Vec<(i64, String, String, [i64; 3])> = select
+        .query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, [row.get(3)?, row.get(4)?, row.get(5)?]))
+        })?
         .collect::<rusqlite::Result<_>>()?;
     let mut found = Vec::new();
-    for (id, name, window, leased, doubted) in rows {
-        let Amounts { open, in_doubt, .. } = Period::by_id(connection, id)?.amounts;
+    for (id, name, window, [leased, doubted, lost]) in rows {
+        let Amounts { open, in_doubt, loss, .. } = Period::by_id(connection, id)?.amounts;
         let mut say = |what: String| found.push(format!("budget {name:?} ({window}), window {id}: {what}"));
         if !Period::by_id(connection, id)?.amounts.agree() {
             say("its accounts do not add up".to_owned());
@@ -249,6 +264,9 @@ fn disagreements(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         }
         if in_doubt != doubted {
             say(format!("{in_doubt} nano-dollars are in doubt, and its attempts come to {doubted}"));
+        }
+        if loss != lost {
+            say(format!("{loss} nano-dollars are lost, and its losses come to {lost}"));
         }
     }
     Ok(found)

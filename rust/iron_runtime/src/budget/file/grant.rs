@@ -4,6 +4,7 @@ use iron_protocol::LeaseId;
 use rusqlite::{Connection, Result, params};
 
 use super::lease::LeaseRow;
+use super::loss;
 use super::period::{Amounts, Period};
 use super::{BudgetKey, LedgerFile};
 use crate::budget::account::View;
@@ -171,8 +172,10 @@ impl Shared {
 /// Amounts in a report are totals: what they add to the row is what the accounts change by.
 fn report_one(connection: &Connection, report: &Report, now: i64) -> Result<()> {
     let Some(row) = LeaseRow::by_id(connection, report.lease)? else {
-        // Its journal was taken away under its owner, and all of it became a loss.
-        tracing::error!(lease = %report.lease, "a lease is not in its ledger any more: its journal was deleted");
+        // Otherwise it was closed by a report whose answer was lost.
+        if loss::was(connection, report.lease)? {
+            tracing::error!(lease = %report.lease, "a lease became a loss: its journal was deleted while it was in use");
+        }
         return Ok(());
     };
     let doubted = row.doubt(connection, &report.doubts, now)?;

@@ -9,8 +9,10 @@
 mod audit;
 mod grant;
 mod lease;
+mod loss;
 mod period;
 mod place;
+mod prune;
 mod recover;
 mod schema;
 
@@ -22,8 +24,10 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use audit::{BudgetState, DoubtState, LeaseState, PeriodState};
 pub(crate) use grant::Outcome;
+pub use loss::{LossRelease, LossState};
 pub use period::Amounts;
 pub use place::refuse_network;
+pub use prune::Pruned;
 pub use recover::Recovered;
 
 use super::fault::LedgerFault;

@@ -140,6 +140,8 @@ impl Period {
             .prepare_cached("SELECT id, maximum FROM budget WHERE name = ?1 AND every = ?2")?
             .query_row(params![key.name, key.window.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Self::close_others(connection, budget, now)?;
+        // Before the new one is there, which is one more.
+        super::prune::forget(connection, budget, super::prune::KEPT_WINDOWS - 1, now)?;
         connection.execute(
             "INSERT INTO period (budget, starts, ends, deposited, overage, available, open, settled, in_doubt, loss,
                 expired) VALUES (?1, ?2, ?3, ?4, 0, ?4, 0, 0, 0, 0, 0)",

@@ -7,6 +7,7 @@ use iron_protocol::LeaseId;
 use rusqlite::{Connection, params};
 
 use super::lease::LeaseRow;
+use super::loss::{self, Holder};
 use super::period::Period;
 use super::{LedgerFile, Undone};
 use crate::budget::fault::LedgerFault;
@@ -94,7 +95,7 @@ impl Dead {
         now: i64,
     ) -> Result<Vec<Left>, Undone> {
         let mut left = Vec::new();
-        for (row, boot) in leases(connection, period)? {
+        for (row, pid, boot) in leases(connection, period)? {
             let path = self.journal_path(row.id);
             let found = journal::read_left(&path, row.id).map_err(|error| {
                 LedgerFault::io(&self.ledger, "reading a journal of a dead process", error)
@@ -107,6 +108,10 @@ impl Dead {
             // Across a boot the end of a journal may be missing: what it does not say is not known.
             let same_boot = boot.is_some() && boot == self.boot;
             let found = settle(connection, &row, replay, same_boot, now)?;
+            if found.loss > 0 {
+                let holder = Holder { pid, boot: boot.as_deref(), is_dead: locked.is_some() };
+                loss::note(connection, &row, found.loss, &holder, now)?;
+            }
             left.push(Left { path, _locked: locked, found });
         }
         Ok(left)
@@ -120,7 +125,7 @@ impl Dead {
     /// after a lease was closed.
     fn remove_strays(&self, connection: &Connection) -> Result<(), Undone> {
         let known: Vec<PathBuf> =
-            leases(connection, None)?.iter().map(|(row, _)| self.journal_path(row.id)).collect();
+            leases(connection, None)?.iter().map(|(row, ..)| self.journal_path(row.id)).collect();
         let listed = std::fs::read_dir(&self.journals)
             .map_err(|error| LedgerFault::io(&self.ledger, "listing its journals", error))?;
         for path in listed.filter_map(|entry| Some(entry.ok()?.path())) {
@@ -136,11 +141,14 @@ fn is_journal(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "journal")
 }
 
-fn leases(connection: &Connection, period: Option<i64>) -> rusqlite::Result<Vec<(LeaseRow, Option<String>)>> {
-    let sql = format!("SELECT {}, boot FROM lease WHERE ?1 IS NULL OR period = ?1", LeaseRow::COLUMNS);
+fn leases(
+    connection: &Connection,
+    period: Option<i64>,
+) -> rusqlite::Result<Vec<(LeaseRow, u32, Option<String>)>> {
+    let sql = format!("SELECT {}, pid, boot FROM lease WHERE ?1 IS NULL OR period = ?1", LeaseRow::COLUMNS);
     connection
         .prepare_cached(&sql)?
-        .query_map(params![period], |row| Ok((LeaseRow::read(row)?, row.get(7)?)))?
+        .query_map(params![period], |row| Ok((LeaseRow::read(row)?, row.get(7)?, row.get(8)?)))?
         .collect()
 }
 

@@ -10,7 +10,7 @@ use crate::budget::fault::LedgerFault;
 const APPLICATION: i64 = 0x4972_6f6e;
 
 /// What leads from each version to the next; a new file begins at the first.
-const MIGRATIONS: [&str; 1] = [VERSION_1];
+const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
 /// Amounts are nano-dollars, times are seconds since 1970. In `lease`, what is granted is all there: open, settled,
 /// in doubt, or given back. In `period`, a row that breaks the identity of its accounts is refused.
@@ -72,6 +72,27 @@ CREATE TABLE doubt (
 ) STRICT;
 
 CREATE INDEX doubt_by_period ON doubt (period);
+";
+
+/// Each loss by itself, so that it can be released. Of those before nobody knows more than that their processes are not of
+/// this boot, or left no journal.
+const VERSION_2: &str = "
+CREATE TABLE loss (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    period INTEGER NOT NULL REFERENCES period (id),
+    lease BLOB NOT NULL UNIQUE CHECK (length(lease) = 16),
+    pid INTEGER NOT NULL,
+    boot TEXT,
+    is_dead INTEGER NOT NULL CHECK (is_dead IN (0, 1)),
+    amount INTEGER NOT NULL CHECK (amount > 0),
+    noticed_at INTEGER NOT NULL,
+    released_at INTEGER
+) STRICT;
+
+CREATE INDEX loss_by_period ON loss (period);
+
+INSERT INTO loss (period, lease, pid, boot, is_dead, amount, noticed_at)
+SELECT id, randomblob(16), 0, NULL, 1, loss, 0 FROM period WHERE loss > 0;
 ";
 
 /// Set the connection up, and bring the file to the newest version.

@@ -132,3 +132,34 @@ fn a_report_that_is_made_again_changes_nothing() {
         assert_eq!(accounts.available, LIMIT - 350);
     }
 }
+
+#[test]
+fn the_newest_windows_are_kept_and_no_more() {
+    let (directory, mut process, first) = alone();
+    assert!(process.open(&daily(), Want { least: 1_000, most: 1_000 }, first));
+    process.begin(300, first, &daily());
+    process.end(0, Ending::InDoubt);
+    for day in 1..=450 {
+        process.file.declare(&daily(), LIMIT, first + day * DAY).unwrap();
+    }
+    let last = first + 450 * DAY;
+    let starts = |process: &mut Process| -> Vec<i64> {
+        let periods = process.file.budgets(&calendar(last)).unwrap().remove(0).periods;
+        periods.iter().map(|period| (period.span.starts - first) / DAY).collect()
+    };
+    let expected: Vec<i64> = (51..=450).rev().chain([0]).collect();
+    assert_eq!(starts(&mut process), expected, "the first has an open lease");
+    process.pool.drain();
+    process.report(last);
+    let bytes = || directory.path().join("ledger.db").metadata().unwrap().len();
+    process.file.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let before = bytes();
+    let pruned = process.file.prune(2, &calendar(last)).unwrap();
+    assert_eq!((pruned.windows, pruned.attempts), (399, 1));
+    assert_eq!(starts(&mut process), [450, 449]);
+    process.file.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    assert!(bytes() < before);
+    // By a clock that was set back, none of them is over.
+    assert_eq!(process.file.prune(0, &calendar(first)).unwrap().windows, 0);
+    assert_eq!(process.file.verify().unwrap(), Vec::<String>::new());
+}

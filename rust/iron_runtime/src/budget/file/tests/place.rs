@@ -19,7 +19,7 @@ fn files_that_are_no_ledger_are_left_alone() {
     drop(other);
     let newer = directory.path().join("newer.db");
     LedgerFile::open(&newer).unwrap().connection.pragma_update(None, "user_version", 99).unwrap();
-    assert!(refused(&newer).contains("has version 99, and this iron-sdk knows up to 1"));
+    assert!(refused(&newer).contains("has version 99, and this iron-sdk knows up to 2"));
     let inside = directory.path().join("newer.db/ledger.db");
     assert!(refused(&inside).contains("cannot be used (making its directory)"));
 }
