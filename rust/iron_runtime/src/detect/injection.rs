@@ -14,6 +14,8 @@ use super::{Finding, Normal, encoded};
 const HIDDEN: (f32, &str) = (0.8, "hidden Unicode characters");
 /// Text that says more once it is decoded was meant to be overlooked.
 const ENCODED_AT_LEAST: f32 = 0.5;
+/// So much of its weight has a signature that a text about attacks quotes: enough to log it, too little to block it.
+const QUOTED: f32 = 0.6;
 /// A signature is looked for among so many hits behind its first.
 const LOOK_AHEAD: usize = 48;
 
@@ -25,6 +27,8 @@ pub(super) struct Injection {
     /// By the class of the first step; any class may be first where order is free.
     signatures: Vec<Signature>,
     rot13: u8,
+    /// What texts about attacks say.
+    about: u8,
 }
 
 #[derive(Debug)]
@@ -107,6 +111,7 @@ impl Injection {
             unsegmented: listed(&file.unsegmented)?,
             signatures,
             rot13: class(&"rot13".to_owned())?,
+            about: class(&"about".to_owned())?,
         })
     }
 
@@ -130,12 +135,12 @@ impl Injection {
         let unsegmented =
             if normal.unsegmented { lexicon.unsegmented(view.text).collect() } else { Vec::new() };
         if unsegmented.is_empty() {
-            self.weigh(&view.steps, &mut verdict);
+            self.weigh(view.bytes, &view.steps, &mut verdict);
         } else {
             let extra = unsegmented.into_iter().map(|(what, start, end)| Hit { what, start, end });
             let mut steps: Vec<_> = view.steps.iter().copied().chain(extra).collect();
             steps.sort_by_key(|hit| hit.start);
-            self.weigh(&steps, &mut verdict);
+            self.weigh(view.bytes, &steps, &mut verdict);
         }
         for hidden in &normal.hidden {
             verdict.add(HIDDEN.0, HIDDEN.1, hidden.clone());
@@ -179,7 +184,7 @@ impl Injection {
     ) {
         let view = View::of(plain, lexicon);
         let mut inner = Verdict { innocence: 1.0, ..Verdict::default() };
-        self.weigh(&view.steps, &mut inner);
+        self.weigh(view.bytes, &view.steps, &mut inner);
         let score = 1.0 - inner.innocence;
         if score > 0.3 {
             for name in inner.names {
@@ -189,9 +194,10 @@ impl Injection {
         }
     }
 
-    fn weigh(&self, steps: &[Hit<u8>], verdict: &mut Verdict) {
+    fn weigh(&self, text: &[u8], steps: &[Hit<u8>], verdict: &mut Verdict) {
         // A signature that was found is not looked for again: repeating it does not make it surer.
         // What needs a class that the text does not have is not looked for.
+        let about = steps.iter().any(|hit| hit.what == self.about);
         let present = steps.iter().fold(0, |present, hit| present | bit(hit.what));
         let mut open: Vec<_> =
             self.signatures.iter().filter(|signature| signature.classes & !present == 0).collect();
@@ -202,7 +208,10 @@ impl Injection {
                 }
                 let end = signature.match_at(first, &steps[index + 1..]);
                 if let Some(end) = end {
-                    verdict.add(signature.weight, signature.name, first.start..end);
+                    let quoted =
+                        about && text[..first.start].last().is_some_and(|byte| b"\"'`".contains(byte));
+                    let weight = if quoted { signature.weight * QUOTED } else { signature.weight };
+                    verdict.add(weight, signature.name, first.start..end);
                 }
                 end.is_none()
             });

@@ -27,6 +27,7 @@ mod normal;
 mod numbers;
 mod password;
 mod phone;
+mod phrase;
 mod placeholder;
 mod plan;
 mod secret;

@@ -65,12 +65,13 @@ pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Where two capitals begin that a separator parts from the number at `start`.
+/// Where one or two capitals begin that a separator parts from the number at `start`.
 fn letters_before(text: &[u8], start: usize) -> Option<usize> {
     let before = text[..start].strip_suffix(b" ").or_else(|| text[..start].strip_suffix(b"-"))?;
-    let from = before.len().checked_sub(2)?;
+    let capitals = before.iter().rev().take(3).take_while(|byte| byte.is_ascii_uppercase()).count();
+    let from = before.len() - capitals;
     let alone = !from.checked_sub(1).is_some_and(|at| text[at].is_ascii_alphanumeric());
-    (alone && before[from..].iter().all(u8::is_ascii_uppercase)).then_some(from)
+    (alone && matches!(capitals, 1 | 2)).then_some(from)
 }
 
 /// Of findings of one family that overlap, keep the surest; of equals, the longest.

@@ -19,11 +19,11 @@ pub(super) fn find_assigned(view: &View<'_>, findings: &mut Vec<Finding>) {
         let value = if quoted { bare } else { bare.strip_suffix(b".").unwrap_or(bare) };
         let value = value.strip_suffix(b"\\").unwrap_or(value);
         let span = start..start + value.len();
-        if is_secret(value, quoted) {
-            findings.push(Finding::new(Known::Password, span, 0.75, "value of a name like password"));
-        } else if is_in_connection(text, hit.start, &Value { end: span.end, ..found }) {
+        if is_in_connection(text, hit.start, &Value { end: span.end, ..found }) {
             let reason = "password of a connection string";
             findings.push(Finding::new(Known::ConnectionString, span, 0.9, reason));
+        } else if is_secret(value, quoted) {
+            findings.push(Finding::new(Known::Password, span, 0.75, "value of a name like password"));
         }
     }
 }
@@ -54,7 +54,7 @@ pub(super) fn find_authorization(view: &View<'_>, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(
                 Known::Password,
                 span,
-                0.85,
+                0.75,
                 "credentials of an Authorization header",
             ));
         }

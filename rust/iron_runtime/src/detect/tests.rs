@@ -60,6 +60,18 @@ fn entities_are_found_with_their_bytes() {
         ("at 2001:db8:85a3::8a2e:370:7334 now", "IP_ADDRESS", "2001:db8:85a3::8a2e:370:7334"),
         ("eth0 aa:bb:cc:1d:ee:ff up", "MAC_ADDRESS", "aa:bb:cc:1d:ee:ff"),
         ("see (https://example.org/a?b=c).", "URL", "https://example.org/a?b=c"),
+        ("NIE Z-7368787-Y", "ES_NIE", "Z-7368787-Y"),
+        ("IdNr. 86095742719", "DE_TAX_ID", "86095742719"),
+        ("数据: NHS number 943\u{a0}476\u{a0}5919", "UK_NHS", "943\u{a0}476\u{a0}5919"),
+        ("BSN ١١١٢٢٢٣٣٣ is", "NL_BSN", "١١١٢٢٢٣٣٣"),
+        ("VAT AT U13585627", "EU_VAT_NUMBER", "AT U13585627"),
+        ("+44 (0)20 7946 0958", "PHONE_NUMBER", "+44 (0)20 7946 0958"),
+        ("+55 11 91234-5678", "PHONE_NUMBER", "+55 11 91234-5678"),
+        (
+            "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr",
+            "CRYPTO",
+            "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr",
+        ),
         ("born 12 March 1985 in", "DATE_OF_BIRTH", "12 March 1985"),
         ("DOB: 1985-03-12", "DATE_OF_BIRTH", "1985-03-12"),
         ("to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "CRYPTO", "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"),
@@ -96,6 +108,10 @@ fn near_misses_are_not_found() {
         "S1234567E",
         "12345678A",
         "git@github.com:org/repo.git",
+        "+999 12 345 678",
+        "1 2 3 4 5 6 7 8 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+        "VAT DE136695977",
+        "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcq",
         "uuid 123e4567-e89b-12d3-a456-426614174000",
     ] {
         assert_eq!(found(text), [], "{text}");
@@ -115,6 +131,12 @@ fn secrets_are_found_and_placeholders_are_not() {
         ("postgresql+psycopg2://app:Tr0ub4dor@db.internal:5432/main", "CONNECTION_STRING"),
         ("password = \"hunter2-Xk9!\"", "PASSWORD"),
         ("dbPassword: 'k9Xv!2mQ7pLz'", "PASSWORD"),
+        ("Authorization: Bearer 7f3kQ9zXw2LmRt8vBn4YcP", "PASSWORD"),
+        ("Authorization: Basic YWRtaW46azlYdjJtUTdwTHo=", "PASSWORD"),
+        ("curl -u admin:k9Xv2mQ7pLz https://x.test/api", "PASSWORD"),
+        ("Server=tcp:db,1433;Database=main;User ID=app;Password=Vx9kLq2z;", "CONNECTION_STRING"),
+        ("jdbc:mysql://db/app?user=app&password=Vx9kLq2z", "CONNECTION_STRING"),
+        ("Driver={ODBC Driver 18 for SQL Server};Server=db;Uid=sa;Pwd=Blue42sky;", "CONNECTION_STRING"),
         (
             "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
             "JWT",
@@ -137,8 +159,41 @@ fn secrets_are_found_and_placeholders_are_not() {
         "postgres://user:password@localhost/db",
         "api_key=YOUR_API_KEY",
         "AKIAAAAAAAAAAAAAAAAA",
+        "Authorization: Bearer ${TOKEN}",
+        "curl -u $USER:$PASS x.test",
+        "Server=localhost;Password=<password>;",
     ] {
         assert_eq!(found(text), [], "{text}");
+    }
+}
+
+/// Texts that make each detector begin again and again find little, and none is looked at for ever: ten times the text is
+/// ten times the findings and the places, each of which is looked at within bounds.
+#[test]
+fn what_may_begin_somewhere_grows_as_the_text_does() {
+    let detectors = Detectors::built_in().unwrap();
+    let places = |piece: &str, len: usize| {
+        let text = piece.repeat(len / piece.len());
+        let normal = Normal::of(&text);
+        let view = View::of(&normal.text, &detectors.lexicon);
+        let keys = view.keys.len() + view.near.len() + view.assigned.len() + view.schemes.len();
+        view.numbers.len() + view.encoded.len() + view.steps.len() + keys
+    };
+    for piece in [
+        "1 ",
+        "4-",
+        "sk-",
+        "eyJ-",
+        "ignore ",
+        "ab:12:",
+        "password=",
+        "http://a:",
+        "aws=",
+        "忽略",
+        "sk-ant-api03-",
+    ] {
+        let (some, many) = (places(piece, 4_000), places(piece, 40_000));
+        assert!(some <= 8_000 && many <= 10 * some + 100, "{piece}: {some}, {many}");
     }
 }
 
@@ -176,6 +231,7 @@ fn injections_are_weighed() {
         assert!(injection(text) >= 0.7, "{text}: {}", injection(text));
     }
     for text in [
+        "OWASP lists it: attackers write 'ignore the noise' and the like.",
         "Please ignore the noise in the second chart and summarise the rest.",
         "The previous instructions in the manual are out of date.",
         "How do I write a good system prompt?",
@@ -183,5 +239,12 @@ fn injections_are_weighed() {
         "The rules of chess have not changed for centuries.",
     ] {
         assert!(injection(text) < 0.5, "{text}: {}", injection(text));
+    }
+    // Who writes of attacks is told of, and not stopped.
+    for text in [
+        "Prompt injection is an attack in which text such as \"ignore previous instructions\" is placed in a document.",
+        "OWASP LLM01: attackers write 'Ignore all previous instructions' to override the system.",
+    ] {
+        assert!((0.5..0.9).contains(&injection(text)), "{text}: {}", injection(text));
     }
 }
