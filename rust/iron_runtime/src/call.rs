@@ -12,6 +12,7 @@ use crate::budget::Budget;
 use crate::json::Json;
 use crate::policy::{PolicySet, Told};
 use crate::run::Run;
+use crate::tool::Approver;
 
 /// UTF-8 text that is shared, not copied, from where it came in to where it is written out.
 pub type Text = ByteString;
@@ -174,6 +175,8 @@ pub struct CallContext {
     pub timeout: Option<Duration>,
     /// Attempts on each upstream; the configured `retry.max_attempts` when absent.
     pub max_attempts: Option<u32>,
+    /// Who decides about calls of tools that rules leave to somebody else.
+    pub approver: Option<Arc<dyn Approver>>,
 }
 
 impl CallContext {
@@ -187,6 +190,7 @@ impl CallContext {
             max_cost: None,
             timeout: None,
             max_attempts: None,
+            approver: None,
         }
     }
 }

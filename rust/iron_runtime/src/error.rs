@@ -138,6 +138,24 @@ pub struct PolicyDenied {
     pub cause: Option<Cause>,
 }
 
+impl PolicyDenied {
+    /// The refusal of a tool that a request offers or a reply calls.
+    pub(crate) fn tool(rule: &str, direction: Direction, tool: Option<&str>, why: &str) -> Self {
+        Self { rule: rule.into(), direction, tool: tool.map(Into::into), reason: why.to_owned(), cause: None }
+    }
+
+    /// The refusal of a call of `tool`.
+    pub(crate) fn called(rule: &str, tool: &str, why: &str) -> Self {
+        // The model chose the name: what is none is not shown.
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.:/".contains(c);
+        let shown = Some(tool).filter(|tool| tool.len() <= LONGEST_TOOL_NAME && tool.chars().all(is_name));
+        Self::tool(rule, Direction::ToolArguments, shown, why)
+    }
+}
+
+/// What OpenAI and Anthropic allow is half of it.
+const LONGEST_TOOL_NAME: usize = 128;
+
 /// A budget's refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

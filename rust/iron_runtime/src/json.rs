@@ -48,6 +48,11 @@ impl Json {
         &self.0
     }
 
+    /// The same, to be shared.
+    pub(crate) fn text(&self) -> &ByteString {
+        &self.0
+    }
+
     /// Whether the value is `null`.
     pub fn is_null(&self) -> bool {
         self.0.trim() == "null"

@@ -21,6 +21,7 @@ pub mod pricing;
 mod provider;
 mod route;
 mod run;
+mod schema;
 mod stats;
 mod stream;
 pub mod tool;
@@ -41,6 +42,7 @@ pub use json::Json;
 #[doc(hidden)]
 pub use pipeline::bench;
 pub use run::{Run, Who};
+pub use schema::Violation;
 pub use stats::{Quantiles, Stats};
 pub use stream::ChatStream;
 pub use upstream::{BreakerState, UpstreamSnapshot};

@@ -12,6 +12,7 @@ pub mod bench;
 mod entry;
 mod record;
 mod screen;
+mod tools;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -37,6 +38,7 @@ use crate::pricing::Estimate;
 use crate::route::Route;
 use crate::run::{Run, Who};
 use crate::stream::ChatStream;
+use crate::tool::Offer;
 use crate::upstream::{Http, Pool};
 use crate::watch::{Watch, Watchers};
 
@@ -92,12 +94,13 @@ pub(crate) async fn chat(
     context: CallContext,
 ) -> Result<Reply, Error> {
     let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: false })?;
-    if call.is_screened()
-        && let Err(refused) = call.screen_chat(&mut request, false).await
-    {
-        let refused = Err(call.watch.failed(refused));
-        return call.recorded(refused).await;
-    }
+    let offer = match call.take_in(&mut request, false).await {
+        Ok(offer) => offer,
+        Err(refused) => {
+            let refused = Err(call.watch.failed(refused));
+            return call.recorded(refused).await;
+        }
+    };
     call.note(|| Prompt::Chat(request.messages.clone()));
     let mut governed = call.govern(Asked::Chat { request: &request, stream: false }).await;
     if call.is_screened() {
@@ -105,6 +108,12 @@ pub(crate) async fn chat(
             Ok(answer) => call.screen_reply(answer).await,
             Err(error) => Err(error),
         };
+    }
+    // After the policy: the arguments are those that the caller would get.
+    if let (Some(offer), Ok(answer)) = (&offer, &governed)
+        && let Err(denied) = call.judge_tools(offer, answer).await
+    {
+        governed = Err(denied);
     }
     let outcome = call.whole(governed);
     call.recorded(outcome).await
@@ -141,9 +150,7 @@ pub(crate) async fn stream(
     context: CallContext,
 ) -> Result<ChatStream, Error> {
     let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: true })?;
-    if call.is_screened()
-        && let Err(refused) = call.screen_chat(&mut request, true).await
-    {
+    if let Err(refused) = call.take_in(&mut request, true).await.and_then(tools::streamable) {
         let refused = Err(call.watch.failed(refused));
         return call.recorded(refused).await;
     }
@@ -236,6 +243,15 @@ impl Call {
     /// Whether a policy holds the call.
     fn is_screened(&self) -> bool {
         !self.policies.is_empty()
+    }
+
+    /// Hold a chat's request against policies and rules on tools: what they let pass is left in it. What tools it offers
+    /// then, where rules on tools hold.
+    async fn take_in(&mut self, request: &mut ChatRequest, stream: bool) -> Result<Option<Offer>, Error> {
+        if self.is_screened() {
+            self.screen_chat(request, stream).await?;
+        }
+        self.offer_tools(request)
     }
 
     /// Every stage up to an upstream's answer.

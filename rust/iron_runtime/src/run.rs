@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::Error;
+use crate::tool::Tally;
 
 /// No name is longer, so that every record of it fits a line.
 const LONGEST_NAME_BYTES: usize = 256;
@@ -23,6 +24,8 @@ pub struct Run(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     who: Arc<Who>,
+    /// How often its calls have called tools.
+    tools: Arc<Tally>,
 }
 
 impl Who {
@@ -59,12 +62,17 @@ impl Who {
 impl Run {
     /// A run of its own.
     pub fn new(who: Who) -> Self {
-        Self(Arc::new(Shared { who: Arc::new(who) }))
+        Self(Arc::new(Shared { who: Arc::new(who), tools: Arc::default() }))
     }
 
     /// Who its calls are from.
     pub fn who(&self) -> &Arc<Who> {
         &self.0.who
+    }
+
+    /// What counts calls of tools.
+    pub(crate) fn tools(&self) -> &Arc<Tally> {
+        &self.0.tools
     }
 
     /// Who a call is from that a client makes within a run.

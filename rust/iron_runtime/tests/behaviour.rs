@@ -43,6 +43,8 @@ mod streams;
 #[cfg(test)]
 mod timeouts;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod usage;
 #[cfg(test)]
 mod watching;

@@ -10,6 +10,7 @@ use super::load::Loaded;
 use super::{Config, InForce, Provider, Sources, Strategy, in_force};
 use crate::Error;
 use crate::pricing::Kind;
+use crate::tool::ToolRules;
 
 /// A configuration that is valid, laid out.
 #[derive(Debug, Serialize)]
@@ -88,6 +89,7 @@ impl Inspection {
         inspection.warnings.extend(
             config.policy().map(|policy| policy.warnings(Some(&config.routes.names()))).unwrap_or_default(),
         );
+        inspection.warnings.extend(config.tools.iter().flat_map(ToolRules::warnings).cloned());
         Ok(inspection)
     }
 }

@@ -28,6 +28,7 @@ mod schema;
 mod secret;
 mod shape;
 mod template;
+mod tools;
 mod tree;
 mod validate;
 mod wrong;
@@ -57,8 +58,10 @@ pub use route::{RouteSettings, Strategy};
 pub use schema::schema;
 pub use secret::Secret;
 pub use template::template;
+pub use tools::{AgentToolSettings, OnDenied, ToolSettings};
 pub use validate::Config;
 pub(crate) use validate::{Target, Timeouts};
+pub(crate) use wrong::path as toml_path;
 
 pub use crate::provider::vendor::MaxTokensField;
 
@@ -98,6 +101,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// What is recorded of calls.
     pub audit: AuditSettings,
+    /// Which tools a model may call.
+    pub tools: ToolSettings,
     /// Settings by environment, laid over all of the above where the environment is chosen.
     pub profiles: Profiles,
 }

@@ -15,6 +15,7 @@ use crate::policy::PolicySet;
 use crate::pricing::{Catalog, ModelPrice};
 use crate::route::RouteTable;
 use crate::run::Who;
+use crate::tool::ToolRules;
 
 /// Settings that have been checked against each other.
 #[derive(Clone, Debug)]
@@ -34,6 +35,7 @@ pub struct Config {
     pub(crate) detector_timeout: Duration,
     pub(crate) audit: Option<AuditPolicy>,
     audit_key: Option<Key>,
+    pub(crate) tools: Option<ToolRules>,
 }
 
 /// The four timeouts.
@@ -155,6 +157,8 @@ impl Config {
         let detector_timeout_ms = positive("policy.detector_timeout_ms", timeout_ms)?;
         let audit = settings.audit.policy(loaded)?;
         let audit_key = settings.audit.key(environment);
+        positive("tools.approval_timeout_ms", settings.tools.approval_timeout_ms)?;
+        let tools = ToolRules::new(&settings.tools)?;
         Ok(Self {
             default_model: settings.default_model,
             budget,
@@ -171,6 +175,7 @@ impl Config {
             detector_timeout: Duration::from_millis(detector_timeout_ms),
             audit,
             audit_key,
+            tools,
         })
     }
 }

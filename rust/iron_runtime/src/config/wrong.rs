@@ -67,7 +67,7 @@ impl Display for Wrong {
 }
 
 /// A path as TOML writes it.
-pub(super) fn path<'a>(keys: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn path<'a>(keys: impl IntoIterator<Item = &'a str>) -> String {
     keys.into_iter().map(as_toml).collect::<Vec<_>>().join(".")
 }
 

@@ -1,5 +1,20 @@
-//! Tools: which of them a model may call.
+//! Tools: which of them a model may call, how often, and with whose approval.
 
 mod approval;
+mod ask;
+mod called;
+mod guard;
+mod offer;
+mod offered;
+mod rules;
+mod tally;
+
+#[cfg(test)]
+mod tests;
 
 pub use approval::{Approval, ApprovalRequest, Approver, ApproverFn};
+pub(crate) use ask::{Asking, Question, ask};
+pub(crate) use called::{Called, called};
+pub(crate) use offer::Offer;
+pub(crate) use rules::ToolRules;
+pub(crate) use tally::{Claim, Tally};
