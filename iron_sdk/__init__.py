@@ -36,6 +36,7 @@ from iron_sdk._sync import SyncChatStream, SyncClient
 from iron_sdk._types import Choice, Estimate, Finding, Reply, Timing, ToolCall, ToolCallDelta, Usage
 
 if typing.TYPE_CHECKING:
+    from iron_sdk._answers import Match
     from iron_sdk._events import (
         BreakerClosed,
         BreakerOpened,
@@ -86,6 +87,7 @@ __all__ = [
     "InternalError",
     "IronError",
     "LedgerError",
+    "Match",
     "NoUpstreamError",
     "Policy",
     "PolicyDeniedError",
@@ -134,6 +136,7 @@ _LATER = {
     "Event": "_events",
     "Events": "_events",
     "EventsDropped": "_events",
+    "Match": "_answers",
     "Quantiles": "_stats",
     "Stats": "_stats",
     "UpstreamStats": "_stats",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from iron_sdk._answers import Detector
     from iron_sdk._embeddings import Embeddings
     from iron_sdk._events import Events
     from iron_sdk._options import ChatOptions, EmbedOptions
@@ -50,6 +51,7 @@ def configure(
     max_attempts: int | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
+    detectors: Mapping[str, Detector] | None = None,
 ) -> None:
     """Replace the client behind `chat`, `stream` and `embed`.
 
@@ -66,6 +68,7 @@ def configure(
         max_attempts: Requests sent to one upstream for one call.
         base_url: Where the API of the provider `openai` begins.
         api_key: The key of the provider `openai`.
+        detectors: Detectors of your own by name.
 
     Raises:
         ConfigError: A setting is unknown or wrong; the client stays as it was.
@@ -84,6 +87,7 @@ def configure(
         max_attempts=max_attempts,
         base_url=base_url,
         api_key=api_key,
+        detectors=detectors,
     )
     global _default  # noqa: PLW0603 - the one default client of the process
     with _lock:

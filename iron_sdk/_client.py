@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from iron_sdk._budget import Budget, draw
+from iron_sdk._caller import NOBODY
 from iron_sdk._config import open_client
 from iron_sdk._embeddings import Embeddings
 from iron_sdk._logging import note_level
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from iron_sdk import _iron
+    from iron_sdk._answers import Detector
+    from iron_sdk._callbacks import Callbacks
+    from iron_sdk._caller import CallerLike
     from iron_sdk._options import ChatOptions, EmbedOptions
     from iron_sdk._schema import Parse
     from iron_sdk._stats import Stats
@@ -34,7 +38,7 @@ T = TypeVar("T")
 class ClientBase:
     """What both kinds of client have: how they are opened, and what they can be asked."""
 
-    __slots__ = ("_native",)
+    __slots__ = ("_callbacks", "_native")
 
     def __init__(
         self,
@@ -49,7 +53,13 @@ class ClientBase:
         max_attempts: int | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
+        detectors: Mapping[str, Detector] | None = None,
     ) -> None:
+        self._callbacks: Callbacks | None = None
+        if detectors is not None:
+            from iron_sdk._callbacks import accept
+
+            self._callbacks = accept(detectors)
         self._native: _iron.Client = open_client(
             config,
             profile=profile,
@@ -61,7 +71,11 @@ class ClientBase:
             max_attempts=max_attempts,
             base_url=base_url,
             api_key=api_key,
+            detectors=[] if self._callbacks is None else list(self._callbacks.detectors),
         )
+
+    def _caller(self) -> CallerLike:
+        return NOBODY if self._callbacks is None else self._callbacks.caller()
 
     @property
     def budget(self) -> Budget | None:
@@ -155,6 +169,10 @@ class Client(ClientBase):
         max_attempts: Requests sent to one upstream for one call, the first included. Default: 3.
         base_url: Where the API of the provider `openai` begins. Default: OpenAI's.
         api_key: The key of the provider `openai`. Default: `OPENAI_API_KEY`.
+        detectors: Detectors of your own, by the names that rules call them (`detector:NAME`). Each is a
+            function, async or not, that takes a text, and where it goes if it has an argument `direction`. It
+            gives None, a bool, a score from 0 to 1 of the whole text, or a list of `iron.Match`. Default:
+            none.
 
     Raises:
         ConfigError: A setting is unknown or wrong; the message names it.
@@ -203,6 +221,7 @@ class Client(ClientBase):
             BudgetExceededError: A budget cannot pay for the call; nothing was sent.
             RateLimitError: A rate limit refused the call.
             UpstreamError: The provider did not give a reply.
+            PolicyError: A rule refuses a text, or a detector of your own did not judge it.
             ClosedError: The client is closed.
 
         Examples:
@@ -213,12 +232,14 @@ class Client(ClientBase):
         port = current_port()
         future = port.loop.create_future()
         note_level()
-        slot = self._native.chat(port, future, messages, options, current_scope())
+        caller = self._caller()
+        slot = self._native.chat(port, future, messages, options, current_scope(), caller.by(current_port))
         try:
             return Reply(await future, parse)
-        except BaseException:
+        except BaseException as error:
             # Cancelled, or the coroutine is thrown away; without effect after the call's own end.
             port.cancel(slot)
+            caller.explain(error)
             raise
 
     @overload
@@ -256,7 +277,7 @@ class Client(ClientBase):
         """
         parse = take_format(response_format, options)
         note_level()
-        return ChatStream(self._native.stream(messages, options, current_scope()), parse)
+        return ChatStream(self._native.stream(messages, options, current_scope()), parse, self._caller())
 
     async def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
         """Ask for embeddings.
@@ -280,11 +301,13 @@ class Client(ClientBase):
         port = current_port()
         future = port.loop.create_future()
         note_level()
-        slot = self._native.embed(port, future, input, options, current_scope())
+        caller = self._caller()
+        slot = self._native.embed(port, future, input, options, current_scope(), caller.by(current_port))
         try:
             return Embeddings(await future)
-        except BaseException:
+        except BaseException as error:
             port.cancel(slot)
+            caller.explain(error)
             raise
 
     async def aclose(self) -> None:

@@ -40,6 +40,7 @@ def open_client(  # one line an option
     max_attempts: int | None,
     base_url: str | None,
     api_key: str | None,
+    detectors: list[str],
 ) -> _iron.Client:
     """Open a native client.
 
@@ -69,7 +70,7 @@ def open_client(  # one line an option
         "api_key": api_key,
     }
     arguments = {name: _tables(_KEYS[name], value) for name, value in values.items() if value is not None}
-    return _iron.Client(file, config is None, profile, settings, arguments)
+    return _iron.Client(file, config is None, profile, settings, arguments, detectors)
 
 
 def _tables(keys: tuple[str, ...], value: object) -> dict[str, Any]:

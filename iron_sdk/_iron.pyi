@@ -14,6 +14,7 @@ __all__ = [
     "EventReader",
     "Policy",
     "Port",
+    "Question",
     "Reply",
     "Run",
     "Simulator",
@@ -45,6 +46,14 @@ class Port:
     def cancel(self, slot: int) -> None: ...
 
 @final
+class Question:
+    def number(self) -> int: ...
+    def about(self) -> tuple[str, str, str, str]: ...
+    def is_open(self) -> bool: ...
+    def found(self, matches: list[tuple[int, int, float, str | None]]) -> None: ...
+    def failed(self, kind: str) -> None: ...
+
+@final
 class Reply:
     def body(self) -> bytes: ...
     def raw(self) -> bytes: ...
@@ -74,7 +83,7 @@ class Chunk:
 
 @final
 class Stream:
-    def start(self) -> None: ...
+    def start(self, caller: tuple[Port, int] | None) -> None: ...
     def is_open(self) -> bool: ...
     def take(self) -> list[Chunk] | None: ...
     def reply(self) -> Reply | None: ...
@@ -109,6 +118,7 @@ class Client:
         profile: str | None,
         overrides: dict[str, Any] | None,
         arguments: dict[str, dict[str, Any]],
+        detectors: list[str],
     ) -> Client: ...
     def chat(
         self,
@@ -117,9 +127,14 @@ class Client:
         messages: object,
         options: Mapping[str, Any],
         scope: tuple[Budget | Policy | Run, ...],
+        caller: tuple[Port, int] | None,
     ) -> int: ...
     def chat_blocking(
-        self, messages: object, options: Mapping[str, Any], scope: tuple[Budget | Policy | Run, ...]
+        self,
+        messages: object,
+        options: Mapping[str, Any],
+        scope: tuple[Budget | Policy | Run, ...],
+        caller: tuple[Port, int] | None,
     ) -> Reply: ...
     def stream(
         self, messages: object, options: Mapping[str, Any], scope: tuple[Budget | Policy | Run, ...]
@@ -131,9 +146,14 @@ class Client:
         texts: object,
         options: Mapping[str, Any],
         scope: tuple[Budget | Policy | Run, ...],
+        caller: tuple[Port, int] | None,
     ) -> int: ...
     def embed_blocking(
-        self, texts: object, options: Mapping[str, Any], scope: tuple[Budget | Policy | Run, ...]
+        self,
+        texts: object,
+        options: Mapping[str, Any],
+        scope: tuple[Budget | Policy | Run, ...],
+        caller: tuple[Port, int] | None,
     ) -> Reply: ...
     def estimate(
         self, messages: object, options: Mapping[str, Any]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from iron_sdk._answers import Detector
     from iron_sdk._policy import Policy
     from iron_sdk._types import Money
 
@@ -76,6 +77,7 @@ class ClientOptions(TypedDict, total=False):
     max_attempts: int | None
     base_url: str | None
     api_key: str | None
+    detectors: Mapping[str, Detector] | None
 
 
 class SimulatorOptions(TypedDict, total=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from iron_sdk import _iron
+    from iron_sdk._caller import CallerLike
     from iron_sdk._iron import Chunk
     from iron_sdk._schema import Parse
 
@@ -25,10 +27,11 @@ T_co = TypeVar("T_co", covariant=True)
 class StreamBase(Generic[T_co]):
     """What streams are in asyncio code and in code without an event loop."""
 
-    __slots__ = ("_chunks", "_closed", "_failure", "_native", "_parse", "_reply")
+    __slots__ = ("_caller", "_chunks", "_closed", "_failure", "_native", "_parse", "_reply")
 
-    def __init__(self, native: _iron.Stream, parse: Parse | None) -> None:
+    def __init__(self, native: _iron.Stream, parse: Parse | None, caller: CallerLike) -> None:
         self._native = native
+        self._caller = caller
         self._parse = parse
         # Chunks that have crossed from the native buffer and not been asked for yet.
         self._chunks: deque[Chunk] = deque()
@@ -60,14 +63,19 @@ class StreamBase(Generic[T_co]):
         return bool(batch)
 
     def _is_open(self) -> bool:
-        self._native.start()
+        self._start()
         try:
             return self._native.is_open()
         except IronError as error:
             self._failure = self._explain(error)
             raise self._failure from error.__cause__
 
+    @abstractmethod
+    def _start(self) -> None:
+        """Send the request, unless it was sent before."""
+
     def _explain(self, error: IronError) -> IronError:
+        self._caller.explain(error)
         if self._closed and isinstance(error, ClosedError):
             return ClosedError("this stream was closed before its end", request_id=error.request_id)
         return error
@@ -121,7 +129,7 @@ class ChatStream(StreamBase[T_co]):
         while not chunks:
             news = self._advance()
             if news is None:
-                self._native.start()
+                self._start()
                 await self._wait(for_opening=False)
             elif not news:
                 raise StopAsyncIteration
@@ -146,7 +154,7 @@ class ChatStream(StreamBase[T_co]):
         """
         while self._reply is None:
             self._chunks.clear()
-            self._native.start()
+            self._start()
             news = self._advance()
             if news is None:
                 await self._wait(for_opening=False)
@@ -157,6 +165,10 @@ class ChatStream(StreamBase[T_co]):
     async def aclose(self) -> None:
         """Give up the rest; without effect after the end."""
         self._close()
+
+    @override
+    def _start(self) -> None:
+        self._native.start(self._caller.by(current_port))
 
     async def _wait(self, *, for_opening: bool) -> None:
         port = current_port()

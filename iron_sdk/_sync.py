@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from iron_sdk._client import ClientBase, take_format
 from iron_sdk._embeddings import Embeddings
+from iron_sdk._errors import IronError
 from iron_sdk._logging import note_level
+from iron_sdk._override import override
 from iron_sdk._scope import current_scope
 from iron_sdk._stream import StreamBase
 from iron_sdk._types import Reply
@@ -69,7 +71,13 @@ class SyncClient(ClientBase):
         """
         parse = take_format(response_format, options)
         note_level()
-        return Reply(self._native.chat_blocking(messages, options, current_scope()), parse)
+        caller = self._caller()
+        try:
+            native = self._native.chat_blocking(messages, options, current_scope(), caller.by_thread())
+        except IronError as error:
+            caller.explain(error)
+            raise
+        return Reply(native, parse)
 
     @overload
     def stream(
@@ -105,7 +113,7 @@ class SyncClient(ClientBase):
         """
         parse = take_format(response_format, options)
         note_level()
-        return SyncChatStream(self._native.stream(messages, options, current_scope()), parse)
+        return SyncChatStream(self._native.stream(messages, options, current_scope()), parse, self._caller())
 
     def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
         """Ask for embeddings and wait for them.
@@ -124,7 +132,13 @@ class SyncClient(ClientBase):
             >>> client.embed("a", model="openai/text-embedding-3-small")[0]
         """
         note_level()
-        return Embeddings(self._native.embed_blocking(input, options, current_scope()))
+        caller = self._caller()
+        try:
+            native = self._native.embed_blocking(input, options, current_scope(), caller.by_thread())
+        except IronError as error:
+            caller.explain(error)
+            raise
+        return Embeddings(native)
 
     def close(self) -> None:
         """Refuse new calls, and wait until those in flight in other threads have ended."""
@@ -176,7 +190,7 @@ class SyncChatStream(StreamBase[T_co]):
         while not chunks:
             news = self._advance()
             if news is None:
-                self._native.start()
+                self._start()
                 self._native.wait_blocking(for_opening=False)
             elif not news:
                 raise StopIteration
@@ -198,7 +212,7 @@ class SyncChatStream(StreamBase[T_co]):
         """
         while self._reply is None:
             self._chunks.clear()
-            self._native.start()
+            self._start()
             news = self._advance()
             if news is None:
                 self._native.wait_blocking(for_opening=False)
@@ -209,3 +223,7 @@ class SyncChatStream(StreamBase[T_co]):
     def close(self) -> None:
         """Give up the rest; without effect after the end."""
         self._close()
+
+    @override
+    def _start(self) -> None:
+        self._native.start(self._caller.by_thread())

@@ -9,13 +9,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::budget::{Budget, ledger};
+use crate::callback::Caller;
 use crate::convert::options::Options;
 use crate::convert::{Fault, Intake, money, request};
 use crate::events::events;
 use crate::port::Port;
 use crate::runtime::Owned;
 use crate::stream::Stream;
-use crate::{awaitable, delivery, error, stats};
+use crate::{awaitable, callback, delivery, error, stats};
 
 /// Makes governed calls; used from any number of threads and event loops.
 #[pyclass(frozen, module = "iron_sdk._iron")]
@@ -32,6 +33,7 @@ impl Client {
         profile: Option<String>,
         overrides: Option<&Bound<'_, PyDict>>,
         arguments: &Bound<'_, PyDict>,
+        detectors: Vec<String>,
     ) -> PyResult<Self> {
         if crate::runtime::forked() {
             return Err(error::forked(py));
@@ -40,7 +42,10 @@ impl Client {
         let arguments = arguments.iter().map(|(name, settings)| Ok((name.extract()?, json(&settings)?)));
         let arguments = arguments.collect::<PyResult<_>>()?;
         let sources = Sources { file, discover, environment: true, profile, overrides, arguments };
-        let client = py.detach(|| iron_runtime::Client::watched(Config::load(&sources)?, ledger(), events()));
+        let client = py.detach(|| {
+            let extensions = callback::extensions(detectors)?;
+            iron_runtime::Client::extended(Config::load(&sources)?, ledger(), events(), extensions)
+        });
         client.map(|client| Self(Owned::new(client))).map_err(|failure| error::raise(py, failure, None))
     }
 
@@ -52,11 +57,14 @@ impl Client {
         messages: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
         scope: &Bound<'_, PyTuple>,
+        caller: Option<(Bound<'_, Port>, u64)>,
     ) -> PyResult<u64> {
         let client = self.0.get(port.py())?.clone();
         let (request, context) = chat(messages, options, scope)?;
         let id = context.request_id;
-        delivery::to_future(port, future, id, async move { client.chat(request, context).await })
+        let caller = caller.map(|(port, number)| Caller::new(&port, number));
+        let call = async move { client.chat(request, context).await };
+        delivery::to_future(port, future, id, callback::asking(caller, call))
     }
 
     /// Wait for the reply.
@@ -66,10 +74,14 @@ impl Client {
         messages: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
         scope: &Bound<'_, PyTuple>,
+        caller: Option<(Bound<'_, Port>, u64)>,
     ) -> PyResult<Py<PyAny>> {
         let client = self.0.get(py)?.clone();
         let (request, context) = chat(messages, options, scope)?;
-        delivery::to_caller(py, context.request_id, async move { client.chat(request, context).await })
+        let id = context.request_id;
+        let caller = caller.map(|(port, number)| Caller::new(&port, number));
+        let call = async move { client.chat(request, context).await };
+        delivery::to_caller(py, id, callback::asking(caller, call))
     }
 
     /// A stream that is not started yet.
@@ -93,11 +105,14 @@ impl Client {
         texts: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
         scope: &Bound<'_, PyTuple>,
+        caller: Option<(Bound<'_, Port>, u64)>,
     ) -> PyResult<u64> {
         let client = self.0.get(port.py())?.clone();
         let (request, context) = embed(texts, options, scope)?;
         let id = context.request_id;
-        delivery::to_future(port, future, id, async move { client.embed(request, context).await })
+        let caller = caller.map(|(port, number)| Caller::new(&port, number));
+        let call = async move { client.embed(request, context).await };
+        delivery::to_future(port, future, id, callback::asking(caller, call))
     }
 
     /// Wait for the vectors.
@@ -107,10 +122,14 @@ impl Client {
         texts: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
         scope: &Bound<'_, PyTuple>,
+        caller: Option<(Bound<'_, Port>, u64)>,
     ) -> PyResult<Py<PyAny>> {
         let client = self.0.get(py)?.clone();
         let (request, context) = embed(texts, options, scope)?;
-        delivery::to_caller(py, context.request_id, async move { client.embed(request, context).await })
+        let id = context.request_id;
+        let caller = caller.map(|(port, number)| Caller::new(&port, number));
+        let call = async move { client.embed(request, context).await };
+        delivery::to_caller(py, id, callback::asking(caller, call))
     }
 
     /// Of what a chat would reserve: most and least as exact text, input and output tokens, upstream, whether priced.

@@ -2,6 +2,7 @@
 
 mod awaitable;
 mod budget;
+mod callback;
 mod chunk;
 mod cli;
 mod client;
@@ -34,6 +35,8 @@ mod _iron {
 
     #[pymodule_export]
     use crate::budget::Budget;
+    #[pymodule_export]
+    use crate::callback::Question;
     #[pymodule_export]
     use crate::chunk::Chunk;
     #[pymodule_export]

@@ -10,12 +10,13 @@ use pyo3::types::PyList;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::chunk;
+use crate::callback::Caller;
 use crate::delivery::{Delivery, unfinished};
 use crate::error;
 use crate::port::Port;
 use crate::reply::Reply;
 use crate::runtime::{self, Owned};
+use crate::{callback, chunk};
 
 /// A reader that falls behind by this much holds the provider back.
 const MAX_BUFFERED_CHUNKS: usize = 256;
@@ -178,14 +179,16 @@ impl Stream {
 #[pymethods]
 impl Stream {
     /// Send the request, unless it was sent before.
-    fn start(&self, py: Python<'_>) -> PyResult<()> {
+    fn start(&self, py: Python<'_>, caller: Option<(Bound<'_, Port>, u64)>) -> PyResult<()> {
         let source = self.0.get(py)?;
         let mut state = lock(&source.state);
         match std::mem::replace(&mut *state, State::Closed) {
             State::Unsent(unsent) => {
                 let (client, request, context) = *unsent;
                 let pump = Pump { buffer: Arc::clone(&source.buffer), ended: false };
-                *state = State::Started(runtime::spawn(py, pump.run(client, request, context))?);
+                let caller = caller.map(|(port, number)| Caller::new(&port, number));
+                let work = callback::asking(caller, pump.run(client, request, context));
+                *state = State::Started(runtime::spawn(py, work)?);
             }
             other => *state = other,
         }

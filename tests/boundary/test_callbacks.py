@@ -1,0 +1,162 @@
+"""Callables of the user's own at the edges of a process: its end, its children, its kinds of loops."""
+
+from __future__ import annotations
+
+import pytest
+from child import PREAMBLE, finish, run, start
+from waiting import until_blocking
+
+TIMES = 5
+
+WITH_DETECTOR = (
+    PREAMBLE
+    + """
+import threading, time
+
+RULES = [{"what": ["detector:tone"], "direction": ["input"], "action": "redact"}]
+
+def asking(detector, kind=iron.Client):
+    settings = {"policy": {"rules": RULES}}
+    return kind(settings, base_url=URL, api_key="k", model="openai/gpt-6-luna", detectors={"tone": detector})
+"""
+)
+
+pinned = pytest.mark.parametrize("pinned", [False, True], ids=["all_cores", "one_core"])
+
+
+@pinned
+@pytest.mark.parametrize("blocks", [True, False], ids=["function", "coroutine"])
+def test_exit_while_one_runs(iron_simulator, pinned, blocks):
+    for _ in range(TIMES):
+        run(
+            f"""
+            began = threading.Event()
+
+            def block(text):
+                began.set()
+                threading.Event().wait()
+
+            async def wait(text):
+                began.set()
+                await asyncio.get_running_loop().create_future()
+
+            async def main():
+                call = asyncio.ensure_future(asking({"block" if blocks else "wait"}).chat("Hello"))
+                await asyncio.get_running_loop().run_in_executor(None, began.wait)
+                sys.exit(0)
+
+            asyncio.run(main())
+            """,
+            simulator=iron_simulator,
+            pinned=pinned,
+            preamble=WITH_DETECTOR,
+        )
+
+
+@pinned
+def test_exit_while_a_daemon_waits_for_one(iron_simulator, pinned):
+    for _ in range(TIMES):
+        run(
+            """
+            began = threading.Event()
+
+            async def wait(text):
+                began.set()
+                await asyncio.get_running_loop().create_future()
+
+            client = asking(wait, iron.SyncClient)
+
+            def call():
+                try:
+                    client.chat("Hello")
+                except iron.IronError:
+                    pass
+
+            threading.Thread(target=call, daemon=True).start()
+            began.wait()
+            """,
+            simulator=iron_simulator,
+            pinned=pinned,
+            preamble=WITH_DETECTOR,
+        )
+
+
+def test_a_forked_child_is_refused_and_ends(iron_simulator):
+    output = run(
+        """
+        client = asking(lambda text: False, iron.SyncClient)
+        client.chat("Hello")
+        child = os.fork()
+        if child == 0:
+            try:
+                client.chat("Hello")
+            except iron.ForkedProcessError:
+                print("refused", flush=True)
+            sys.exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        print(client.chat("again").text)
+        """,
+        simulator=iron_simulator,
+        preamble=WITH_DETECTOR,
+    )
+    assert output.split("\n")[:2] == ["refused", "echo: again"]
+
+
+def test_one_that_is_made_before_a_fork_works_in_the_child(iron_simulator):
+    output = run(
+        """
+        child = os.fork()
+        print(asking(lambda text: True, iron.SyncClient).chat("Hello").text, flush=True)
+        if child:
+            assert os.waitpid(child, 0)[1] == 0
+        """,
+        simulator=iron_simulator,
+        preamble=WITH_DETECTOR,
+    )
+    assert output.split("\n")[:2] == ["echo: [detector:tone]"] * 2
+
+
+def test_on_uvloop(iron_simulator):
+    pytest.importorskip("uvloop")
+    output = run(
+        """
+        import contextvars, uvloop
+
+        tenant = contextvars.ContextVar("tenant")
+
+        async def see(text):
+            await asyncio.sleep(0)
+            return tenant.get() == text
+
+        async def main():
+            tenant.set("mine")
+            client = asking(see)
+            print((await client.chat("mine")).text, (await client.chat("yours")).text)
+
+        uvloop.run(main())
+        """,
+        simulator=iron_simulator,
+        preamble=WITH_DETECTOR,
+    )
+    assert output == "echo: [detector:tone] echo: yours\n"
+
+
+def test_ctrl_c_interrupts_a_blocking_call_that_waits_for_one(iron_simulator):
+    with start(
+        """
+        import signal
+
+        def block(text):
+            os.kill(os.getpid(), signal.SIGINT)
+            threading.Event().wait()
+
+        try:
+            asking(block, iron.SyncClient).chat("Hello")
+        except KeyboardInterrupt:
+            print("interrupted")
+        """,
+        simulator=iron_simulator,
+        preamble=WITH_DETECTOR,
+    ) as child:
+        assert finish(child) == "interrupted\n"
+    until_blocking(lambda: iron_simulator.stats()["in_progress"] == 0)
