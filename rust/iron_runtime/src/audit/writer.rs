@@ -141,24 +141,25 @@ impl Writer {
         [&self.missed.calls, &self.missed.refused].iter().any(|missed| missed.load(Ordering::Relaxed) > 0)
     }
 
-    /// Tell calls and the queue how it went.
+    /// Tell the queue how it went, then calls: one that hears of a fault may make the next call at once, which must meet it.
     fn tell(&mut self, written: Result<(), AuditFault>) {
         match written {
             Ok(()) => {
+                if let Some(fault) = self.queue.fault() {
+                    tracing::warn!("{fault}: it can be written again");
+                    self.queue.set_fault(None);
+                }
                 for Item { done, .. } in self.encoded.drain(..) {
                     if let Some(done) = done {
                         drop(done.send(Ok(())));
                     }
-                }
-                if let Some(fault) = self.queue.fault() {
-                    tracing::warn!("{fault}: it can be written again");
-                    self.queue.set_fault(None);
                 }
             }
             Err(fault) => {
                 if self.queue.fault().is_none() {
                     tracing::error!("{fault}");
                 }
+                self.queue.set_fault(Some(fault.clone()));
                 for item in self.encoded.iter_mut().chain(&mut self.waiting) {
                     if let Some(done) = item.done.take() {
                         drop(done.send(Err(fault.clone())));
@@ -169,7 +170,6 @@ impl Writer {
                     self.missed.calls.fetch_add(lost as u64, Ordering::Relaxed);
                     (self.encoded, self.waiting) = (Vec::new(), VecDeque::new());
                 }
-                self.queue.set_fault(Some(fault));
             }
         }
     }
