@@ -73,9 +73,10 @@ class Tally:
         Args:
             error: Why.
         """
-        if isinstance(error, NoUpstreamError) and isinstance(error.failures[-1], BudgetExceededError):
+        last = error.failures[-1] if isinstance(error, NoUpstreamError) and error.failures else error
+        if isinstance(last, BudgetExceededError):
             # The first upstream failed, and there was no money for the next.
-            error = error.failures[-1]
+            error = last
         if isinstance(error, BudgetExceededError):
             # "researcher-017" is one of the researchers.
             self.refused[error.budget.partition("-")[0]] += 1
