@@ -7,6 +7,7 @@ import json
 import pytest
 
 import iron_sdk as iron
+from iron_sdk.testing import Simulator
 
 KEY = "AKIAQ3EGRZ2VMX7LTWHB"
 CARD = "4111 1111 1111 1111"
@@ -55,8 +56,22 @@ async def test_what_a_reply_says_is_judged_where_the_caller_reads_it(client, iro
         await client.chat("Which key?")
 
 
-async def test_a_stream_that_a_rule_could_not_hold_back_is_refused(client, iron_simulator):
-    with pytest.raises(iron.ConfigError, match='rule "cards" acts on output'):
-        async with client.stream("Hello") as stream:
-            await stream.reply()
-    assert iron_simulator.requests() == []
+async def test_a_stream_shows_what_the_rules_leave(client):
+    async with client.stream(f"Charge {CARD} today, please") as stream:
+        text = "".join([chunk.text async for chunk in stream])
+        reply = await stream.reply()
+    assert text == reply.text == "echo: Charge **** **** **** 1111 today, please"
+
+
+async def test_a_block_ends_a_stream():
+    with Simulator(rules=[{"reply": {"text": f"Here you are: {KEY} is the key, and more"}}]) as simulator:
+        settings = {"policy": {"rules": RULES}}
+        client = iron.Client(settings, base_url=simulator.url, api_key="k", model="openai/gpt-6-luna")
+        shown = ""
+        with pytest.raises(iron.ContentBlockedError) as caught:
+            async with client.stream("the key, please") as stream:
+                async for chunk in stream:
+                    shown += chunk.text
+        assert shown == "Here you are: "
+        assert (caught.value.rule, caught.value.direction) == ("keys", "output")
+        assert KEY not in str(caught.value)

@@ -25,6 +25,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use self::asked::Asked;
 use self::attempt::Answer;
 pub(crate) use self::attempt::Open;
+pub(crate) use self::screen::StreamScreen;
 use crate::Error;
 use crate::audit::{Auditor, Prompt};
 use crate::budget::{Budget, Ledger};
@@ -295,6 +296,16 @@ impl Call {
             findings: self.findings.clone(),
             timing: Timing { total: self.began.elapsed(), queued: self.queued, upstream: self.upstream },
         }
+    }
+
+    /// The policies at work on what a stream shows.
+    pub(crate) fn stream_screen(&self, request: &ChatRequest) -> Option<StreamScreen> {
+        self.held.as_ref().map(|policies| StreamScreen::new(policies, request))
+    }
+
+    /// Tell of what was found.
+    pub(crate) fn found(&mut self, told: impl IntoIterator<Item = Told>) {
+        self.findings.extend(told);
     }
 
     pub(crate) fn request_id(&self) -> RequestId {

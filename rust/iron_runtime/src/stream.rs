@@ -6,7 +6,7 @@ use iron_protocol::RequestId;
 use crate::Error;
 use crate::audit::Receipt;
 use crate::call::{ChatRequest, Chunk, Reply, Usage};
-use crate::pipeline::{Call, Open};
+use crate::pipeline::{Call, Open, StreamScreen};
 use crate::provider::{Reading, Told, Whole};
 use crate::upstream::{EventDecoder, EventFault, Exchange, Failure, Verdict, verdict};
 
@@ -24,6 +24,8 @@ pub struct ChatStream {
     upstream: std::sync::Arc<str>,
     decoder: EventDecoder,
     reading: Reading,
+    /// A policy, which holds back what has not been judged.
+    screen: Option<Box<StreamScreen>>,
     usage: Usage,
     events: Vec<Bytes>,
     /// What comes after the chunks that came with it.
@@ -43,6 +45,7 @@ enum State {
 impl ChatStream {
     pub(crate) fn new(call: Call, open: Open, request: &ChatRequest) -> Self {
         Self {
+            screen: call.stream_screen(request).map(Box::new),
             call,
             upstream: open.target.name.clone(),
             reading: Reading::new(open.target.provider.format, request),
@@ -142,17 +145,42 @@ impl ChatStream {
     }
 
     fn take_events(&mut self, chunks: &mut Vec<Chunk>) -> Result<(), Error> {
-        for data in std::mem::take(&mut self.events) {
+        let mut events = std::mem::take(&mut self.events).into_iter();
+        while let Some(data) = events.next() {
             if self.state != State::Running {
                 break;
             }
-            match self.reading.read(data.clone(), chunks) {
+            let read = self.read(data.clone(), chunks);
+            if read.is_err() {
+                self.read_on(&mut events);
+            }
+            match read? {
                 Ok(false) => {}
                 Ok(true) => self.done()?,
                 Err(told) => return Err(self.malformed(told, data)),
             }
         }
         Ok(())
+    }
+
+    /// Read an event; of its chunks, those pass that the policy lets pass.
+    fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<Result<bool, Told>, Error> {
+        let first = chunks.len();
+        let read = self.reading.read(data, chunks);
+        if let Some(screen) = self.screen.as_mut().filter(|screen| !screen.is_behind()) {
+            let came = chunks.split_off(first);
+            screen.pass(came.into_iter(), chunks)?;
+        }
+        Ok(read)
+    }
+
+    /// What is left of events that came with one that a rule refuses: it may tell the usage.
+    fn read_on(&mut self, events: impl Iterator<Item = Bytes>) {
+        for data in events {
+            if !matches!(self.reading.read(data, &mut Vec::new()), Ok(false)) {
+                break;
+            }
+        }
     }
 
     /// The provider says that nothing comes after this.
@@ -176,12 +204,22 @@ impl ChatStream {
 
     fn end(&mut self, state: State, verdict: Verdict) {
         self.state = state;
+        if let Some(screen) = &mut self.screen {
+            if screen.is_behind() && state == State::Complete {
+                self.call.found(screen.told_behind(&self.reading.whole().body));
+            }
+            self.call.found(screen.told());
+        }
         self.settle(verdict);
     }
 
     /// The whole reply as its reader was shown it: what is handed over, and what is recorded.
     fn shown(&self) -> Whole {
-        self.reading.whole()
+        let whole = self.reading.whole();
+        match &self.screen {
+            Some(screen) => screen.whole(whole),
+            None => whole,
+        }
     }
 
     /// A stream that has ended shows that only once it is recorded as the configuration asks.

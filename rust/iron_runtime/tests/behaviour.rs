@@ -39,6 +39,8 @@ mod retries;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]
+mod stream_policies;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod timeouts;

@@ -92,19 +92,14 @@ async fn a_reply_is_handed_over_as_the_rules_leave_it_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_stream_is_screened_on_its_way_in_and_refused_where_a_rule_would_act_on_its_text() {
+async fn a_stream_is_screened_on_its_way_in() {
     let input =
         json!([{"name": "cards", "what": ["CREDIT_CARD"], "direction": ["input"], "action": "redact"}]);
-    let rig_in = rig(vec![], input).await;
-    let mut stream = soon(rig_in.client.stream(ask(CARD, 50), within([]))).await.unwrap();
+    let rig = rig(vec![], input).await;
+    let mut stream = soon(rig.client.stream(ask(CARD, 50), within([]))).await.unwrap();
     let reply = soon(stream.reply()).await.unwrap();
-    assert_eq!(body(&rig_in)["messages"][0]["content"], "[CREDIT_CARD]");
+    assert_eq!(body(&rig)["messages"][0]["content"], "[CREDIT_CARD]");
     assert_eq!(reply.report.findings.len(), 1);
-
-    let rig_out = rig(vec![], json!([{"name": "cards", "what": ["CREDIT_CARD"], "action": "redact"}])).await;
-    let refused = soon(rig_out.client.stream(ask("x", 50), within([]))).await.unwrap_err();
-    assert!(refused.to_string().contains("rule \"cards\" acts on output"), "{refused}");
-    assert_eq!(rig_out.stats().await.requests, 0);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 use regex::{Regex, RegexBuilder};
 
+use super::ahead::Ahead;
 use super::{Entity, Finding};
 use crate::Error;
 
@@ -15,7 +16,14 @@ const AUTOMATON: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Custom {
     keywords: Option<Keywords>,
-    patterns: Vec<(Arc<str>, Regex)>,
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+struct Pattern {
+    name: Arc<str>,
+    regex: Regex,
+    ahead: Ahead,
 }
 
 /// All lists in one automaton.
@@ -23,6 +31,9 @@ pub(crate) struct Custom {
 struct Keywords {
     automaton: AhoCorasick,
     lists: Vec<Arc<str>>,
+    /// In order, small: for finding those that a text ends with the beginning of.
+    sorted: Vec<Box<str>>,
+    longest: usize,
 }
 
 impl Custom {
@@ -53,10 +64,15 @@ impl Custom {
             if regex.is_match("") {
                 return Err(Error::config(format!("policy.patterns.{name} matches the empty text")));
             }
-            Ok((Arc::from(name), regex))
+            let ahead = Ahead::new(pattern, AUTOMATON)
+                .map_err(|error| Error::config(format!("policy.patterns.{name}: {error}")))?;
+            Ok(Pattern { name: Arc::from(name), regex, ahead })
         };
+        let mut sorted: Vec<Box<str>> = words.iter().map(|word| word.to_ascii_lowercase().into()).collect();
+        sorted.sort_unstable();
+        let longest = words.iter().map(String::len).max().unwrap_or(0);
         Ok(Self {
-            keywords: (!words.is_empty()).then_some(Keywords { automaton, lists }),
+            keywords: (!words.is_empty()).then_some(Keywords { automaton, lists, sorted, longest }),
             patterns: patterns.map(compile).collect::<Result<_, _>>()?,
         })
     }
@@ -65,7 +81,7 @@ impl Custom {
         let mut add = |entity, span, reason: &'static str| {
             findings.push(Finding { entity, span, score: 1.0, reason: reason.into() });
         };
-        if let Some(Keywords { automaton, lists }) = &self.keywords {
+        if let Some(Keywords { automaton, lists, .. }) = &self.keywords {
             for found in automaton.find_iter(text) {
                 let inside = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
                 let bytes = text.as_bytes();
@@ -76,10 +92,45 @@ impl Custom {
                 }
             }
         }
-        for (name, regex) in &self.patterns {
+        for Pattern { name, regex, .. } in &self.patterns {
             for found in regex.find_iter(text).filter(|found| !found.is_empty()) {
                 add(Entity::Pattern(name.clone()), found.range(), "pattern");
             }
         }
+    }
+
+    /// The name of each word's list.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.keywords.iter().flat_map(|keywords| &keywords.lists)
+    }
+
+    /// The name of each pattern.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.patterns.iter().map(|pattern| &pattern.name)
+    }
+
+    /// Where the first keyword begins, from `from` on, that the end of the text may be the beginning of.
+    pub(super) fn open_keyword(&self, text: &str, from: usize) -> Option<usize> {
+        let Keywords { sorted, longest, .. } = self.keywords.as_ref()?;
+        let from = from.max(text.len().saturating_sub(*longest));
+        (from..text.len()).filter(|at| text.is_char_boundary(*at)).find(|at| {
+            let tail = text[*at..].to_ascii_lowercase();
+            let first = sorted.partition_point(|word| **word < *tail);
+            sorted.get(first).is_some_and(|word| word.starts_with(&tail))
+        })
+    }
+
+    /// The same for a match of the pattern `name`.
+    pub(super) fn open_pattern(&self, name: &str, text: &str, from: usize) -> Option<usize> {
+        self.pattern(name)?.ahead.open(text, from)
+    }
+
+    /// Whether no part of a text can tell where the pattern `name` matches.
+    pub(crate) fn needs_whole(&self, name: &str) -> bool {
+        self.pattern(name).is_some_and(|pattern| pattern.ahead.needs_whole())
+    }
+
+    fn pattern(&self, name: &str) -> Option<&Pattern> {
+        self.patterns.iter().find(|pattern| *pattern.name == *name)
     }
 }

@@ -5,6 +5,7 @@
 //! or back from a place looks at a bounded number of bytes.
 
 mod account;
+mod ahead;
 mod assignment;
 mod birth;
 mod body;
@@ -35,6 +36,7 @@ mod topic;
 mod vat;
 mod vendor;
 mod view;
+mod window;
 mod words;
 
 #[cfg(test)]
@@ -53,6 +55,7 @@ use self::lexicon::Lexicon;
 use self::normal::Normal;
 use self::vendor::Vendors;
 use self::view::View;
+pub(crate) use self::window::{OwnWaits, Waits};
 use crate::Error;
 
 /// Something that a detector found.
@@ -140,26 +143,36 @@ impl Detectors {
     ) -> Found {
         let normal = Normal::of(text);
         let view = View::of(&normal.text, &self.lexicon);
+        self.find(&normal, &view, wanted, customs)
+    }
+
+    fn find<'c>(
+        &self,
+        normal: &Normal<'_>,
+        view: &View<'_>,
+        wanted: Wanted,
+        customs: impl Iterator<Item = &'c Custom>,
+    ) -> Found {
         let mut findings = Vec::new();
         if wanted.secrets {
-            self.vendors.find(&view, &mut findings);
-            secret::find_private_keys(&view, &mut findings);
-            secret::find_jwts(&view, &mut findings);
-            connection::find_urls(&view, &mut findings);
-            password::find_assigned(&view, &mut findings);
-            password::find_authorization(&view, &mut findings);
-            password::find_curl(&view, &mut findings);
+            self.vendors.find(view, &mut findings);
+            secret::find_private_keys(view, &mut findings);
+            secret::find_jwts(view, &mut findings);
+            connection::find_urls(view, &mut findings);
+            password::find_assigned(view, &mut findings);
+            password::find_authorization(view, &mut findings);
+            password::find_curl(view, &mut findings);
         }
         if wanted.pii || wanted.network {
-            numbers::find(&view, &mut findings);
-            network::find_email(&view, &mut findings);
-            network::find_url(&view, &mut findings);
-            birth::find(&view, &mut findings);
+            numbers::find(view, &mut findings);
+            network::find_email(view, &mut findings);
+            network::find_url(view, &mut findings);
+            birth::find(view, &mut findings);
         }
         if wanted.injection {
-            self.injection.inspect(&self.lexicon, &normal, &view, &mut findings);
+            self.injection.inspect(&self.lexicon, normal, view, &mut findings);
         }
-        settle(&normal, &mut findings);
+        settle(normal, &mut findings);
         debug_assert!(
             findings.iter().all(
                 |found| matches!(found.entity, Entity::Known(known) if found.score <= known.highest_score())
@@ -170,7 +183,7 @@ impl Detectors {
         for (number, custom) in customs.enumerate() {
             let mut found = Vec::new();
             custom.find(&normal.text, &mut found);
-            settle(&normal, &mut found);
+            settle(normal, &mut found);
             own.extend(found.into_iter().map(|finding| (number, finding)));
         }
         Found { built_in: findings, custom: own }

@@ -66,6 +66,14 @@ impl<'t> Normal<'t> {
         from..to
     }
 
+    /// Where in the normal text the original's `position` stands.
+    pub(super) fn position(&self, position: usize) -> usize {
+        let after = self.segments.partition_point(|segment| segment.original <= position);
+        let Some(segment) = after.checked_sub(1).map(|index| self.segments[index]) else { return position };
+        let copied = if segment.replaces == 0 { position - segment.original } else { 0 };
+        (segment.normal + copied).min(self.text.len())
+    }
+
     fn segment(&self, position: usize) -> Segment {
         let after = self.segments.partition_point(|segment| segment.normal <= position);
         // The first segment begins at 0.

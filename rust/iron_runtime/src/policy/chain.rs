@@ -7,7 +7,7 @@ use super::layer::{Layer, Passed, stricter};
 use super::narrow::Caller;
 use super::{Action, Decision, Direction, Finding, Judgement, PolicySet, action, rules};
 use crate::call::Text;
-use crate::detect::{Found, Wanted};
+use crate::detect::{Custom, Found, Wanted};
 use crate::{Error, PolicyDenied};
 
 /// Policies that hold a call together. Each decides for itself, and the strictest of them holds: another policy can only
@@ -100,11 +100,25 @@ impl Chain {
         called: Vec<Finding>,
     ) -> Arc<[Decision]> {
         let Some(first) = self.layers.first() else { return Arc::default() };
-        let customs = self.layers.iter().map(|layer| &layer.policy.0.custom);
-        let detectors = first.policy.0.detectors;
-        let Found { built_in, custom } = detectors.inspect(text, self.wanted[direction as usize], customs);
+        let found = first.policy.0.detectors.inspect(text, self.wanted[direction as usize], self.customs());
+        self.decided(found, direction, tool, called).into()
+    }
+
+    /// Every policy's own lists and patterns.
+    pub(super) fn customs(&self) -> impl Iterator<Item = &Custom> + Clone {
+        self.layers.iter().map(|layer| &layer.policy.0.custom)
+    }
+
+    /// What is done about each of what was found, in order of place.
+    pub(super) fn decided(
+        &self,
+        Found { built_in, custom }: Found,
+        direction: Direction,
+        tool: Option<&str>,
+        called: Vec<Finding>,
+    ) -> Vec<Decision> {
         if built_in.is_empty() && custom.is_empty() && called.is_empty() {
-            return Arc::default();
+            return Vec::new();
         }
         let is_ordered = custom.is_empty() && called.is_empty();
         let of_all = |finding| strictest(&self.layers, finding, direction, tool);
@@ -115,7 +129,7 @@ impl Chain {
         if !is_ordered {
             decisions.sort_by_key(|Decision { finding, .. }| (finding.span.start, finding.span.end));
         }
-        decisions.into()
+        decisions
     }
 
     /// Judge a text that may have been judged before; `shared` is the same text, if it need not be copied to be kept.
@@ -139,13 +153,6 @@ impl Chain {
     #[cfg(test)]
     pub(super) fn held(&self) -> &Arc<[u64]> {
         &self.held
-    }
-
-    /// The first rule that changes or refuses what a model says.
-    pub(crate) fn acts_on_output(&self) -> Option<&str> {
-        let said = [Direction::Output, Direction::ToolArguments];
-        let acts = |rule: &super::rules::Rule| rule.acts() && said.iter().any(|to| rule.goes(*to));
-        self.layers.iter().find_map(|layer| layer.first(|_, rule| acts(rule))).map(|rule| &*rule.name)
     }
 
     /// The rules that look for what was found but were passed over, each with the reason, down to the one that decides.

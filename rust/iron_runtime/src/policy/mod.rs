@@ -5,10 +5,12 @@ mod chain;
 mod history;
 mod layer;
 mod narrow;
+mod pace;
 mod reach;
 mod recommended;
 mod rules;
 mod size;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -24,9 +26,11 @@ pub use self::chain::Chain;
 pub(crate) use self::history::History;
 pub use self::layer::Passed;
 pub use self::narrow::{Caller, Miss};
+pub(crate) use self::pace::Pace;
 use self::recommended::default_rules;
 use self::rules::{About, Rule};
 pub use self::size::Totals;
+pub(crate) use self::window::{Shown, Window};
 use crate::Error;
 use crate::config::PolicySettings;
 use crate::detect::{Custom, Detectors, Wanted};
@@ -185,7 +189,7 @@ impl PolicySet {
         let rules = rules::lower(settings)?;
         Ok(Self(Arc::new(Compiled {
             id: IDS.fetch_add(1, Ordering::Relaxed),
-            wanted: Direction::ALL.map(|direction| rules::wanted(&rules, direction)),
+            wanted: Direction::ALL.map(|direction| rules::wanted(&rules.iter(), direction)),
             called: Direction::ALL.map(|direction| rules::called(&rules, direction)),
             is_narrowed: rules.iter().any(|rule| !rule.narrow.is_for_everybody()),
             names_tools: rules.iter().any(|rule| rule.narrow.names_tools()),

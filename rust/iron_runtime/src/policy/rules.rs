@@ -254,9 +254,9 @@ pub(super) fn called<'r>(rules: impl IntoIterator<Item = &'r Rule>, direction: D
 }
 
 /// What to look for so that every rule of a direction can be asked.
-pub(super) fn wanted(rules: &[Rule], direction: Direction) -> Wanted {
+pub(super) fn wanted<'r>(rules: &(impl Iterator<Item = &'r Rule> + Clone), direction: Direction) -> Wanted {
     let asked = |family: Family| {
-        rules.iter().filter(|rule| rule.goes(direction)).flat_map(Rule::what).any(|what| match what {
+        rules.clone().filter(|rule| rule.goes(direction)).flat_map(Rule::what).any(|what| match what {
             What::Everything => true,
             What::Family(own) => *own == family,
             What::Entity(entity) => entity.family() == family,

@@ -1,14 +1,21 @@
 //! Screening: a call's texts held against the policy, before they are sent and before they are handed over.
 
 mod called;
+mod channel;
 mod reply;
 mod request;
+mod stream;
+mod walk;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use self::called::Answers;
+pub(crate) use self::stream::StreamScreen;
 use super::Call;
 use crate::call::Text;
 use crate::json::Json;
@@ -132,6 +139,16 @@ impl Screen<'_> {
         Ok(changed)
     }
 
+    /// Count the text.
+    fn measured(&mut self, text: &str, direction: Direction) -> Result<(), Error> {
+        let tool = self.tool.as_deref();
+        let Some(measured) = self.policies.measure(text, direction, tool, &mut self.totals) else {
+            return Ok(());
+        };
+        self.told.extend(measured.told(direction));
+        if measured.action == Action::Block { Err(too_long(&measured, direction, tool)) } else { Ok(()) }
+    }
+
     /// The text after its judgement; `None` where it stays.
     fn judged(
         &mut self,
@@ -139,13 +156,8 @@ impl Screen<'_> {
         shared: Option<&Text>,
         direction: Direction,
     ) -> Result<Option<String>, Error> {
+        self.measured(text, direction)?;
         let (policies, tool) = (self.policies, self.tool.as_deref());
-        if let Some(measured) = policies.measure(text, direction, tool, &mut self.totals) {
-            self.told.extend(measured.told(direction));
-            if measured.action == Action::Block {
-                return Err(too_long(&measured, direction, tool));
-            }
-        }
         let called = self.answers.of(policies.called(direction), text, direction);
         // What a detector of the user's own says of a text is not kept: another time it may say something else.
         let sent = matches!(direction, Direction::Input | Direction::ToolResults);

@@ -19,7 +19,6 @@ impl Call {
     /// Dropping the future gives up what detectors of the user's own are asked.
     pub(in crate::pipeline) async fn screen_reply(&mut self, answer: Answer) -> Result<Answer, Error> {
         let Answer::Whole { body, raw, usage, upstream } = answer else {
-            // Streams that a rule would act on were refused.
             return Err(unexpected());
         };
         let mut judged = (body, raw);
@@ -39,7 +38,7 @@ impl Call {
 
 impl Screen<'_> {
     /// The body of a reply with its texts judged; `None` where none of them changed.
-    fn body(&mut self, body: &Bytes) -> Result<Option<Bytes>, Error> {
+    pub(super) fn body(&mut self, body: &Bytes) -> Result<Option<Bytes>, Error> {
         let mut whole: Value = serde_json::from_slice(body)
             .map_err(|_| Error::Internal { message: "a decoded reply is no JSON".to_owned() })?;
         let mut changed = false;

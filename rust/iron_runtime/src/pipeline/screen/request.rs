@@ -18,7 +18,8 @@ impl Call {
     /// Hold a chat's request against the policy: what it lets pass is left in `request`.
     ///
     /// # Errors
-    /// [`Error::ContentBlocked`] if a rule refuses; [`Error::Config`] for a stream whose text no rule could hold back.
+    /// [`Error::ContentBlocked`] if a rule refuses; [`Error::Config`] for a stream whose text a detector of the user's own
+    /// would have to judge.
     ///
     /// # Cancel safety
     /// Dropping the future gives up what detectors of the user's own are asked.
@@ -28,9 +29,11 @@ impl Call {
         stream: bool,
     ) -> Result<(), Error> {
         let policies = self.hold(&request.model)?;
-        if let Some(rule) = policies.acts_on_output().filter(|_| stream) {
+        let said = [Direction::Output, Direction::ToolArguments];
+        let mut asked = said.iter().flat_map(|said| policies.called(*said));
+        if let Some(detector) = asked.next().filter(|_| stream) {
             return Err(Error::config(format!(
-                "rule {rule:?} acts on output, which it cannot do once a stream has shown it: \
+                "a rule asks detector {detector:?} about output, which it can only judge whole: \
                  use chat, or give the rule direction = [\"input\", \"tool_results\"]"
             )));
         }
