@@ -155,7 +155,8 @@ mod call {
     #[divan::bench(sample_size = 200, sample_count = 200)]
     fn governed_and_recorded(bencher: divan::Bencher<'_, '_>) {
         let Ok(directory) = tempfile::tempdir() else { std::process::abort() };
-        bench(bencher, "9000000000", &format!(r#"{{"directory": {:?}}}"#, directory.path()), true);
+        let settings = serde_json::json!({ "directory": directory.path() }).to_string();
+        bench(bencher, "9000000000", &settings, true);
     }
 
     #[divan::bench(sample_size = 200, sample_count = 200)]
