@@ -58,12 +58,13 @@ async def main() -> None:
         if not os.environ.get("OPENAI_API_KEY"):
             options = {"base_url": stack.enter_context(Simulator()).url, "api_key": "sk-simulated"}
         settings = {"audit": {"directory": str(directory)}, "policy": {"rules": RULES}}
-        async with iron.Client(settings, model=MODEL, **options) as client:
+        async with iron.Client(settings, budget="0.10", model=MODEL, **options) as client:
             await work(client)
         audit("stats", directory)
         audit("verify", directory)
         tidy_up(directory)
         audit("verify", directory)
+        print(client.budget)
 
 
 if __name__ == "__main__":
