@@ -11,7 +11,10 @@ TIMES = 5
 WITH_DETECTOR = (
     PREAMBLE
     + """
-import threading, time
+import threading, time, warnings
+
+# Python 3.12 and later warn of every fork in a process with threads.
+warnings.simplefilter("ignore", DeprecationWarning)
 
 RULES = [{"what": ["detector:tone"], "direction": ["input"], "action": "redact"}]
 
@@ -113,7 +116,8 @@ def test_one_that_is_made_before_a_fork_works_in_the_child(iron_simulator):
         simulator=iron_simulator,
         preamble=WITH_DETECTOR,
     )
-    assert output.split("\n")[:2] == ["echo: [detector:tone]"] * 2
+    # Both write at once, and a line and its end may come apart.
+    assert output.count("echo: [detector:tone]") == 2
 
 
 def test_on_uvloop(iron_simulator):
