@@ -91,7 +91,7 @@ impl View<'_> {
         };
         if families.secrets {
             for hit in &self.keys {
-                wait(hit.start, self.token_end(hit.end, KEY));
+                wait(hit.start, Some(self.token_end(hit.end, KEY)));
             }
             for hit in &self.near {
                 wait(hit.start, self.assignment(hit.end, 40, KEY));
@@ -108,15 +108,19 @@ impl View<'_> {
             for start in &self.private_keys {
                 wait(*start, Some(self.pem(*start)));
             }
-            for start in memchr::memmem::find_iter(self.bytes, b"eyJ") {
+            let mut from = 0;
+            while let Some(at) = memchr::memmem::find(&self.bytes[from..], b"eyJ") {
+                let start = from + at;
                 let row = self.bytes[start..].iter();
                 let len =
                     row.take_while(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(byte)).count();
                 wait(start, Some(start + len + 1));
+                // Another one within the same row waits for the same end, and is not the first.
+                from = start + len;
             }
         }
         for hit in &self.schemes {
-            wait(hit.start, self.token_end(hit.end, URL));
+            wait(hit.start, Some(self.token_end(hit.end, URL)));
         }
         if families.pii || families.network {
             for number in &self.numbers {
@@ -161,12 +165,10 @@ impl View<'_> {
     }
 
     /// The end of the word that goes on at `from`, or where it is too long for what it may be.
-    fn token_end(&self, from: usize, most: usize) -> Option<usize> {
-        let rest = &self.bytes[from..];
-        rest.iter()
-            .position(u8::is_ascii_whitespace)
-            .filter(|len| *len < most)
-            .map_or(Some(from + most), |len| Some(from + len))
+    fn token_end(&self, from: usize, most: usize) -> usize {
+        // Not read further than it counts: every place of a row without spaces would be read to its end.
+        let len = self.bytes[from..].iter().take(most).position(u8::is_ascii_whitespace);
+        from + len.unwrap_or(most)
     }
 
     /// Where what is assigned to the name that ends at `from` is whole, if anything is.
@@ -199,15 +201,15 @@ impl View<'_> {
             Some(quote) => *byte == quote || *byte == b'\n',
             None => byte.is_ascii_whitespace(),
         };
-        let word = bytes[value..].iter().position(u8::is_ascii_whitespace);
-        let value_end = bytes[value..].iter().position(ends);
+        let word = bytes[value..].iter().take(most).position(u8::is_ascii_whitespace);
+        let value_end = bytes[value..].iter().take(most).position(ends);
         // Keys end with the word, passwords with the quote.
         Some(word.zip(value_end).map_or(from + most, |(word, end)| value + word.max(end) + 1))
     }
 
     /// Where the private key that begins at `start` ends.
     fn pem(&self, start: usize) -> usize {
-        let text = &self.bytes[start..];
+        let text = &self.bytes[start..self.bytes.len().min(start + PEM)];
         let head = &text[..text.len().min(80)];
         if text.len() >= 80 && memchr::memmem::find(head, b"PRIVATE KEY").is_none() {
             return start + 80;
@@ -224,7 +226,7 @@ impl View<'_> {
         if plain && end - start <= 4 {
             if bytes.get(end) == Some(&b':') {
                 // A time, or the first group of an address.
-                return self.token_end(end, BEFORE).map(|end| end + 1);
+                return Some(self.token_end(end, BEFORE) + 1);
             }
             let between = bytes[end..].iter().take(3).take_while(|byte| b" -./()".contains(byte)).count();
             let next = bytes.get(end + between)?;
