@@ -1,6 +1,6 @@
 //! Detectors of the user's own: asked about whatever the rules of a call want to know of its texts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -28,7 +28,7 @@ struct Question {
 #[derive(Default)]
 pub(super) struct Answers {
     known: HashMap<Question, Vec<Finding>>,
-    open: Vec<Question>,
+    open: HashSet<Question>,
 }
 
 impl Answers {
@@ -39,8 +39,7 @@ impl Answers {
             let question = Question { detector: detector.clone(), direction, text: text.into() };
             match self.known.get(&question) {
                 Some(found) => findings.extend(found.iter().cloned()),
-                None if self.open.contains(&question) => {}
-                None => self.open.push(question),
+                None => drop(self.open.insert(question)),
             }
         }
         findings
