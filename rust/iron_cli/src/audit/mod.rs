@@ -8,7 +8,7 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use iron_runtime::audit::{AuditFault, Key};
+use iron_runtime::audit::{AuditFault, Key, Records};
 use iron_runtime::config::{Config, Sources};
 
 use crate::failure::Failure;
@@ -47,6 +47,12 @@ pub(crate) fn run(options: &Options) -> Result<u8, Failure> {
 }
 
 impl Options {
+    /// What the log holds.
+    fn records(&self, log: &Log) -> Result<Records, Failure> {
+        let (path, _) = self.find(log)?;
+        Records::open(&path).map_err(|fault| unreadable(&fault))
+    }
+
     /// The log's place, and the key of its seal.
     fn find(&self, log: &Log) -> Result<(PathBuf, Option<Key>), Failure> {
         let sources = Sources {

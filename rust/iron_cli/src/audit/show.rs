@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 
-use iron_runtime::audit::Records;
-
+use super::Log;
 use super::filter::{Filter, Record, each};
-use super::{Log, unreadable};
 use crate::failure::Failure;
 use crate::terminal::Output;
 
@@ -25,8 +23,7 @@ pub(crate) struct Options {
 }
 
 pub(super) fn run(options: &Options, audit: &super::Options) -> Result<u8, Failure> {
-    let (path, _) = audit.find(&options.log)?;
-    let records = Records::open(&path).map_err(|fault| unreadable(&fault))?;
+    let records = audit.records(&options.log)?;
     let mut output = Output::new();
     let mut show = |record: &Record| {
         let line = if options.json { record.text.clone() } else { line(record) };

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use iron_protocol::NanoUsd;
-use iron_runtime::audit::Records;
 use serde_json::json;
 
+use super::Log;
 use super::filter::{Filter, Record, each};
-use super::{Log, unreadable};
 use crate::failure::Failure;
 use crate::terminal::Output;
 
@@ -39,8 +38,7 @@ struct Sums {
 }
 
 pub(super) fn run(options: &Options, audit: &super::Options) -> Result<u8, Failure> {
-    let (path, _) = audit.find(&options.log)?;
-    let records = Records::open(&path).map_err(|fault| unreadable(&fault))?;
+    let records = audit.records(&options.log)?;
     let mut sums = Sums::default();
     each(records, &options.filter, |record| {
         sums.add(&record);
