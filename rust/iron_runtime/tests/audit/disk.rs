@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
-use super::{Audited, is_audit, of_kind, records, settings, sound};
+use super::{Audited, as_process, is_audit, of_kind, records, settings, sound};
 use crate::rig::{self, ask, soon, until, within};
 
 /// What the process is told.
@@ -28,10 +28,7 @@ struct Orders {
 #[test]
 #[ignore = "a process of the test below"]
 fn process() {
-    let line = std::io::stdin().lines().next().unwrap().unwrap();
-    let Ok(orders) = serde_json::from_str::<Orders>(&line) else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(call_until_full(orders));
+    as_process(call_until_full);
 }
 
 /// Make calls until one is refused, and once more when there is room: what was answered is told, a line each.

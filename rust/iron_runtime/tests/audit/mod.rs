@@ -12,6 +12,7 @@ use iron_runtime::audit::{Records, Verified, verify};
 use iron_runtime::budget::Ledger;
 use iron_runtime::{Client, Error};
 use iron_simulator::{Rule, Simulator};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -52,6 +53,14 @@ fn settings(directory: &Path, audit: Value) -> Value {
     let mut settings = json!({"directory": directory, "sync": "never"});
     rig::merge(&mut settings, audit);
     json!({ "audit": settings })
+}
+
+/// Be a process of its own, which does `work` as its first line of input tells; run as a test like others, do nothing.
+fn as_process<O: DeserializeOwned, W: Future<Output = ()>>(work: impl FnOnce(O) -> W) {
+    let line = std::io::stdin().lines().next().unwrap().unwrap();
+    let Ok(orders) = serde_json::from_str::<O>(&line) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(work(orders));
 }
 
 fn records(directory: &Path) -> Vec<Value> {

@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
-use super::{of_kind, records, settings};
+use super::{as_process, of_kind, records, settings};
 use crate::rig::{self, soon};
 
 const PROCESSES: usize = 8;
@@ -37,27 +37,27 @@ struct Orders {
 #[test]
 #[ignore = "a process of the test below"]
 fn process() {
-    let line = std::io::stdin().lines().next().unwrap().unwrap();
-    let Ok(orders) = serde_json::from_str::<Orders>(&line) else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let audit = json!({"sync": "always", "rotate_bytes": 16_384});
-        let client = rig::client(&Ledger::new(), &orders.url, settings(&orders.directory, audit)).unwrap();
-        let mut calls = JoinSet::new();
-        for _ in 0..CALLS {
-            let client = client.clone();
-            calls.spawn(async move {
-                loop {
-                    let context = CallContext::new();
-                    let id = context.request_id;
-                    client.chat(rig::ask("Hello", 20), context).await.unwrap();
-                    // In one piece: it may be killed in between.
-                    std::io::stdout().write_all(format!("answered {id}\n").as_bytes()).unwrap();
-                }
-            });
-        }
-        calls.join_all().await;
-    });
+    as_process(call_for_ever);
+}
+
+/// Make calls until it is killed: what was answered is told, a line each.
+async fn call_for_ever(orders: Orders) {
+    let audit = json!({"sync": "always", "rotate_bytes": 16_384});
+    let client = rig::client(&Ledger::new(), &orders.url, settings(&orders.directory, audit)).unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..CALLS {
+        let client = client.clone();
+        calls.spawn(async move {
+            loop {
+                let context = CallContext::new();
+                let id = context.request_id;
+                client.chat(rig::ask("Hello", 20), context).await.unwrap();
+                // In one piece: it may be killed in between.
+                std::io::stdout().write_all(format!("answered {id}\n").as_bytes()).unwrap();
+            }
+        });
+    }
+    calls.join_all().await;
 }
 
 async fn start(orders: &Orders) -> Child {
