@@ -244,6 +244,20 @@ async fn a_limit_can_be_changed_for_all() {
 }
 
 #[tokio::test]
+async fn a_changed_limit_holds_for_all_once_it_is_set() {
+    let (_directory, path) = place();
+    let (one, other) = (Process::new(&path), Process::new(&path));
+    one.spend(100, 100).await;
+    let mut file = LedgerFile::open(&path).unwrap();
+    for limit in (40_000..40_100).rev() {
+        one.budget.set_limit(nanos(limit)).unwrap();
+        let written = file.budgets(&Calendar::default()).unwrap()[0].limit;
+        assert_eq!(written, i64::try_from(limit).unwrap());
+    }
+    assert!(!refused(other.reserve(40_001).await).waited);
+}
+
+#[tokio::test]
 async fn a_ledger_that_cannot_be_used_refuses() {
     let (directory, path) = place();
     let process = Process::new(&path);

@@ -91,7 +91,8 @@ struct Kept {
     account: Arc<Account>,
     /// Nobody uses it any more: it goes once its last call has settled.
     left: bool,
-    declared: i64,
+    /// The limit at the last look at how the window stands.
+    seen_limit: i64,
     /// The count of reservations at the last tick, and for how many ticks it has stood there.
     taken: u64,
     idle_ticks: u32,
@@ -218,8 +219,8 @@ fn open(path: &Path, calendar: &Calendar) -> Result<LedgerFile, LedgerFault> {
 
 impl Kept {
     fn new(account: Arc<Account>) -> Self {
-        let declared = account.limit();
-        Self { account, left: false, declared, taken: 0, idle_ticks: 0 }
+        let seen_limit = account.limit();
+        Self { account, left: false, seen_limit, taken: 0, idle_ticks: 0 }
     }
 
     fn serve(
@@ -231,9 +232,10 @@ impl Kept {
         reports: bool,
     ) -> Result<(), LedgerFault> {
         let limit = self.account.limit();
-        if limit != self.declared {
-            self.see(file.declare(&self.account.key, limit, now)?.view());
-            self.declared = limit;
+        if limit != self.seen_limit {
+            // Whoever changed it has written it down.
+            self.see(file.standing(&self.account.key, now)?.view());
+            self.seen_limit = limit;
         }
         let drains = self.left || (ticked && self.should_drain(ledger, file, now)?);
         self.report(ledger, file, now, drains, reports)?;

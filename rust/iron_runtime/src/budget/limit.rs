@@ -143,9 +143,9 @@ impl Budget {
     }
 
     /// Raise or lower the limit. What is spent or held already stays so. Of a shared budget it holds for all
-    /// processes, and what they have leased stays leased.
+    /// processes once this returns, and what they have leased stays leased.
     ///
-    /// Of a shared budget it reads the file unless calls have been made: not for a thread that must not wait.
+    /// Of a shared budget it writes to the file: not for a thread that must not wait.
     ///
     /// # Errors
     /// [`Error::Ledger`] if the file of a shared budget cannot be used.
@@ -155,15 +155,17 @@ impl Budget {
             self.0.ledger.hand_on(turns);
             return Ok(());
         };
-        account.set_limit(limit.nanos());
-        if account.is_kept() {
-            self.0.ledger.ring(std::slice::from_ref(account));
-            return Ok(());
-        }
         let declared = LedgerFile::open(account.path()).and_then(|mut file| {
             file.declare(&account.key, limit.nanos(), self.0.ledger.calendar().seconds())
         });
-        account.set_view(declared.map_err(Error::Ledger)?.view());
+        let standing = declared.map_err(Error::Ledger)?;
+        account.set_limit(limit.nanos());
+        if account.is_kept() {
+            // Its keeper knows what of the money that is out is this process's own.
+            self.0.ledger.ring(std::slice::from_ref(account));
+        } else {
+            account.set_view(standing.view());
+        }
         Ok(())
     }
 
