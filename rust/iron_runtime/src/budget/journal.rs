@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use iron_protocol::{LeaseId, RequestId};
 
-use super::lease::{Doubt, Ending, Part};
+use super::attempt::{Doubt, Ending, Part};
 
 const MAGIC: &[u8; 8] = b"ironjrn1";
 const HEADER_BYTES: usize = 24;

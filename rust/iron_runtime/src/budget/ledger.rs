@@ -1,23 +1,25 @@
 //! The ledger: the budgets of one process behind one lock.
 
+mod leases;
+mod place;
+
 use std::fmt;
 use std::sync::PoisonError;
-use std::time::Duration;
 
-use iron_protocol::{LeaseId, RequestId};
+use iron_protocol::RequestId;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use self::place::{Asked, Parked, Place};
 use super::account::Account;
-use super::book::{Answer, Book, Held, NodeId, Ticket, Turn};
+use super::attempt::Ending;
+use super::book::{Answer, Book, Held, NodeId, Turn};
 use super::fault::LedgerFault;
 use super::journal::Journal;
 use super::keeper::Keepers;
-use super::lease::Ending;
 use super::limit::{Budget, BudgetSnapshot, SharedBudgets};
 use super::reservation::{Ask, Reservation};
 use super::sync::{Arc, Mutex, MutexGuard};
-use super::window::Span;
 use crate::Error;
 use crate::clock::Calendar;
 use crate::error::BudgetExceeded;
@@ -215,13 +217,6 @@ impl Ledger {
         }
     }
 
-    /// Give back the leases of this process, as far as no call is in flight on them, and wait for that.
-    ///
-    /// What is not given back is there for others once this process has ended.
-    pub fn return_leases(&self, timeout: Duration) {
-        self.0.keepers.stop(timeout);
-    }
-
     pub(super) fn calendar(&self) -> &Calendar {
         &self.0.calendar
     }
@@ -232,44 +227,6 @@ impl Ledger {
 
     pub(super) fn keepers(&self) -> &Keepers {
         &self.0.keepers
-    }
-
-    /// A lease has been granted.
-    pub(super) fn grant(&self, node: NodeId, span: Span, amount: i64, journal: Journal) {
-        let (lease, journal) = (journal.lease(), Journals::new(journal));
-        let turns = self.lock().grant(node, lease, span, amount, journal);
-        self.hand_on(turns);
-    }
-
-    /// No lease is to be had in that window at present, and `coming` at most may be later.
-    pub(super) fn refuse_beyond(&self, node: NodeId, span: Span, coming: i64) {
-        let turns = self.lock().refuse_beyond(node, span, coming);
-        self.hand_on(turns);
-    }
-
-    /// The ledger file cannot be used: whoever waits for it is told.
-    pub(super) fn fail(&self, node: NodeId, fault: &LedgerFault) {
-        let tells = self.lock().dismiss(node);
-        for (tell, ..) in tells {
-            drop(tell.send(Err(Stop::Failed(fault.clone()))));
-        }
-    }
-
-    /// A lease whose journal cannot be written pays for no new call.
-    pub(super) fn abandon(&self, node: NodeId, lease: LeaseId) {
-        if let Some(pool) = self.lock().pool(node) {
-            pool.drain_one(lease);
-        }
-    }
-
-    /// Forget a budget that nobody uses, once it has no lease: whether that is so.
-    pub(super) fn forget_if_idle(&self, node: NodeId) -> bool {
-        let mut book = self.lock();
-        let is_idle = book.pool(node).is_none_or(|pool| pool.is_empty());
-        if is_idle {
-            book.forget(node);
-        }
-        is_idle
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Book<Tell, Journals>> {
@@ -312,29 +269,4 @@ fn calling(book: &mut Book<Tell, Journals>, chain: &[Budget]) -> Vec<std::sync::
         .filter(|account| book.pool(account.node).is_some_and(|pool| pool.calls()))
         .cloned()
         .collect()
-}
-
-enum Asked {
-    Refused(NodeId),
-    Parked(Parked),
-}
-
-/// A reservation that waits.
-struct Parked {
-    answer: oneshot::Receiver<Result<Reservation, Stop>>,
-    place: Place,
-}
-
-/// A place in the queue, left on drop. Its owner keeps the chain for longer, so that leaving never drops a budget's
-/// last owner under the lock.
-struct Place {
-    ledger: Ledger,
-    ticket: Ticket,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let turns = self.ledger.lock().leave(self.ticket);
-        self.ledger.hand_on(turns);
-    }
 }

@@ -10,8 +10,8 @@ use iron_protocol::NanoUsd;
 use super::account::{Account, Shared};
 use super::book::{Book, NodeId};
 use super::file::{BudgetKey, LedgerFile};
-use super::lease::Pool;
 use super::ledger::{Journals, Ledger, Tell};
+use super::pool::Pool;
 use super::sync::{Arc, Weak};
 use crate::Error;
 

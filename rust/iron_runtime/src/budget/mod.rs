@@ -5,6 +5,7 @@
 //! never fit is refused at once.
 
 mod account;
+mod attempt;
 mod book;
 mod fault;
 pub mod file;
@@ -15,6 +16,7 @@ mod keeper;
 mod lease;
 mod ledger;
 mod limit;
+mod pool;
 mod reservation;
 mod tranche;
 mod window;

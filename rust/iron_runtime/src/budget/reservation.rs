@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use iron_protocol::{NanoUsd, RequestId};
 
+use super::attempt::Ending;
 use super::book::Held;
 use super::fault::LedgerFault;
-use super::lease::Ending;
 use super::ledger::{Journals, Ledger};
 use super::limit::Budget;
 use super::sync::Arc;

@@ -3,7 +3,8 @@
 use iron_protocol::LeaseId;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use crate::budget::lease::{Doubt, Report};
+use crate::budget::attempt::Doubt;
+use crate::budget::lease::Report;
 
 /// A lease, as it is in the file.
 #[derive(Clone, Debug)]

@@ -10,9 +10,9 @@ use super::lease::LeaseRow;
 use super::loss::{self, Holder};
 use super::period::Period;
 use super::{LedgerFile, Undone};
+use crate::budget::attempt::Doubt;
 use crate::budget::fault::LedgerFault;
 use crate::budget::journal::{self, Replay};
-use crate::budget::lease::Doubt;
 use crate::clock::Calendar;
 
 /// What was found of the leases of dead processes, in nano-dollars.

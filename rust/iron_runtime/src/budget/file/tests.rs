@@ -12,8 +12,9 @@ use iron_protocol::RequestId;
 use tempfile::TempDir;
 
 use super::*;
+use crate::budget::attempt::{Ending, Part};
 use crate::budget::journal::Journal;
-use crate::budget::lease::{Ending, Part, Pool, share_out};
+use crate::budget::pool::Pool;
 use crate::budget::tranche::Want;
 use crate::budget::window::Span;
 use crate::clock::Calendar;
@@ -87,7 +88,7 @@ impl Process {
             Ending::Settled(percent) => Ending::Settled(total * percent / 100),
             Ending::InDoubt => Ending::InDoubt,
         };
-        for (part, ending) in parts.iter().zip(share_out(&amounts, ending)) {
+        for (part, ending) in parts.iter().zip(ending.share_out(&amounts)) {
             part.journal.end(part, ending, request()).unwrap();
             self.pool.end(part, ending, request());
         }
