@@ -36,7 +36,7 @@ from iron_sdk._sync import SyncChatStream, SyncClient
 from iron_sdk._types import Choice, Estimate, Finding, Reply, Timing, ToolCall, ToolCallDelta, Usage
 
 if typing.TYPE_CHECKING:
-    from iron_sdk._answers import Match
+    from iron_sdk._answers import ApprovalRequest, Match
     from iron_sdk._events import (
         BreakerClosed,
         BreakerOpened,
@@ -55,6 +55,7 @@ if typing.TYPE_CHECKING:
     from iron_sdk._stats import Quantiles, Stats, UpstreamStats
 
 __all__ = [
+    "ApprovalRequest",
     "AuditError",
     "BreakerClosed",
     "BreakerOpened",
@@ -123,6 +124,7 @@ __all__ = [
 
 # Names that few programs use: what they are in is imported when one of them is asked for.
 _LATER = {
+    "ApprovalRequest": "_answers",
     "BreakerClosed": "_events",
     "BreakerOpened": "_events",
     "BudgetLow": "_events",

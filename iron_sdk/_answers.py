@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     # Nothing or False for nothing, True or a score for the whole text, or matches in it.
     Found: TypeAlias = "bool | float | Sequence[Match] | None"
     Detector: TypeAlias = "Callable[..., Found | Awaitable[Found]]"
+    # Whether the tool may be called, or why it may not.
+    Verdict: TypeAlias = "bool | str"
+    Approver: TypeAlias = "Callable[[ApprovalRequest], Verdict | Awaitable[Verdict]]"
 
 NativeMatch: TypeAlias = "tuple[int, int, float, str | None]"
+NativeAsked: TypeAlias = "tuple[str, str, str | None, str | None, tuple[str, ...], str]"
+"""A tool, its arguments, the id of its call, the agent, its tags, and the id of the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,63 @@ class Match:
 
     Letters, digits, `_`, `-` and `.`, at most 64 of them.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """A call of a tool that waits for an answer of yours: True if it may be made."""
+
+    tool: str
+    """The tool's name."""
+    arguments: dict[str, Any] = field(repr=False)
+    """Its arguments by name, as the caller would get them."""
+    call_id: str | None
+    """The id of this call among those of the reply; None if the provider gave it none."""
+    agent: str | None
+    """The agent that the call is from; None if it has no name."""
+    tags: tuple[str, ...]
+    """What else the call is from."""
+    request_id: str
+    """The id of the call whose reply asks for the tool."""
+
+
+def approval_request(asked: NativeAsked) -> ApprovalRequest:
+    """Make a request of what the core gives.
+
+    Raises:
+        ValueError: The arguments are no JSON object.
+    """
+    tool, arguments, call_id, agent, tags, request_id = asked
+    return ApprovalRequest(tool, _read_arguments(arguments), call_id, agent, tags, request_id)
+
+
+def _read_arguments(text: str) -> dict[str, Any]:
+    import json
+
+    try:
+        arguments: object = json.loads(text)
+    except ValueError:
+        # The decoder's own error holds the whole text.
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ValueError("the arguments are no JSON object: nobody can be asked about them")  # noqa: TRY004 - the text is wrong
+    return cast("dict[str, Any]", arguments)
+
+
+def refusal(value: object) -> str | None:
+    """Read what an approver gave: None if the tool may be called, else why it may not.
+
+    Raises:
+        TypeError: It is none of what an approver may give.
+    """
+    if value is True:
+        return None
+    if value is False:
+        return ""
+    if isinstance(value, str):
+        return value
+    kind = type(value).__name__
+    raise TypeError(f"an approver gave something of type {kind}: give True, False, or why not as text")
 
 
 def matches(value: object, text: str) -> list[NativeMatch]:
@@ -83,3 +145,4 @@ def _score(score: object) -> float:
 
 
 Match.__module__ = "iron_sdk"
+ApprovalRequest.__module__ = "iron_sdk"

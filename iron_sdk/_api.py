@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from iron_sdk._answers import Detector
+    from iron_sdk._answers import Approver, Detector
     from iron_sdk._embeddings import Embeddings
     from iron_sdk._events import Events
     from iron_sdk._options import ChatOptions, EmbedOptions
@@ -52,6 +52,7 @@ def configure(
     base_url: str | None = None,
     api_key: str | None = None,
     detectors: Mapping[str, Detector] | None = None,
+    approve: Approver | None = None,
 ) -> None:
     """Replace the client behind `chat`, `stream` and `embed`.
 
@@ -69,6 +70,7 @@ def configure(
         base_url: Where the API of the provider `openai` begins.
         api_key: The key of the provider `openai`.
         detectors: Detectors of your own by name.
+        approve: Decides about calls of tools that need an approval.
 
     Raises:
         ConfigError: A setting is unknown or wrong; the client stays as it was.
@@ -88,6 +90,7 @@ def configure(
         base_url=base_url,
         api_key=api_key,
         detectors=detectors,
+        approve=approve,
     )
     global _default  # noqa: PLW0603 - the one default client of the process
     with _lock:

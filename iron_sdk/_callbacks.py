@@ -1,4 +1,4 @@
-"""Callables of the user's own, asked in the midst of calls: detectors."""
+"""Callables of the user's own, asked in the midst of calls: detectors and approvers."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import weakref
 from asyncio import CancelledError
 from collections.abc import Coroutine, Mapping
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import isawaitable, iscoroutinefunction, signature
 from itertools import count
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from iron_sdk import _answers, _threads
-from iron_sdk._errors import ConfigError, DetectorError
+from iron_sdk._errors import ConfigError
 
 if TYPE_CHECKING:
     from asyncio import Task
     from collections.abc import Callable
 
+    from iron_sdk._caller import CallerKey
     from iron_sdk._iron import Port, Question
 
 T = TypeVar("T")
 
 Key: TypeAlias = "tuple[str, str]"
-"""Who is asked: `detector` and its name."""
+"""Who is asked: `detector` and its name, or `approval` and who decides."""
 
 # Callables inside of which this code runs.
 _inside: ContextVar[frozenset[Key]] = ContextVar("iron_sdk_inside", default=frozenset())
@@ -41,7 +42,7 @@ class _Called:
 
     function: Callable[..., object]
     is_async: bool
-    takes_direction: bool
+    takes_direction: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,35 @@ class Callbacks:
     """What a client was given to call."""
 
     detectors: Mapping[str, _Called]
+    approve: _Called | None
 
-    def caller(self) -> Caller:
-        """Give the caller of one call, which is made in this context."""
-        return Caller(self)
+    def caller(self, approve: object) -> Caller:
+        """Give the caller of one call, which is made in this context.
+
+        `approve` stands before that of the client.
+
+        Raises:
+            ConfigError: It cannot be called.
+        """
+        return Caller(self if approve is None else replace(self, approve=_approver(approve)))
 
 
-def accept(detectors: object) -> Callbacks | None:
-    """Check what a client is given to call; None if that is nothing.
+NOTHING = Callbacks({}, None)
+"""What a client has that was given nothing to call."""
+
+
+def accept(detectors: object, approve: object) -> Callbacks:
+    """Check what a client is given to call.
 
     Raises:
         ConfigError: Something of it cannot be called.
     """
+    return Callbacks(_detectors(detectors), None if approve is None else _approver(approve))
+
+
+def _detectors(detectors: object) -> dict[str, _Called]:
+    if detectors is None:
+        return {}
     if not isinstance(detectors, Mapping):
         kind = type(detectors).__name__
         raise ConfigError(f'detectors is of type {kind}; give a mapping such as {{"toxicity": a_function}}')
@@ -69,20 +87,25 @@ def accept(detectors: object) -> Callbacks | None:
     for name, function in given.items():
         if not isinstance(name, str):
             raise ConfigError(f"detectors has a name of type {type(name).__name__}; give text")
-        accepted[name] = _called(f"detectors[{name!r}]", function)
-    return Callbacks(accepted) if accepted else None
+        called = _called(f"detectors[{name!r}]", function)
+        try:
+            takes_direction = "direction" in signature(called.function).parameters
+        except (TypeError, ValueError):
+            # Some builtins have no signature.
+            takes_direction = False
+        accepted[name] = replace(called, takes_direction=takes_direction)
+    return accepted
+
+
+def _approver(function: object) -> _Called:
+    return _called("approve", function)
 
 
 def _called(place: str, function: object) -> _Called:
     if not callable(function):
         raise ConfigError(f"{place} is of type {type(function).__name__}; give a function, async or not")
     is_async = iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
-    try:
-        takes_direction = "direction" in signature(function).parameters
-    except (TypeError, ValueError):
-        # Some builtins have no signature.
-        takes_direction = False
-    return _Called(function, is_async, takes_direction)
+    return _Called(function, is_async)
 
 
 class Caller:
@@ -95,25 +118,25 @@ class Caller:
         self._context = copy_context()
         self._number = next(_numbers)
         self._port: Port | None = None
-        self._raised: dict[Key, BaseException] = {}
+        self._raised: dict[int, BaseException] = {}
         self._running: dict[int, Task[None]] = {}
         with _lock:
             _callers[self._number] = self
 
-    def by(self, find_port: Callable[[], Port]) -> tuple[Port, int]:
+    def by(self, find_port: Callable[[], Port]) -> CallerKey:
         """Be asked on the loop of a port from now on; what the core knows the caller by."""
         self._port = port = find_port()
-        return port, self._number
+        return port, self._number, self._callbacks.approve is not None
 
-    def by_thread(self) -> tuple[Port, int]:
+    def by_thread(self) -> CallerKey:
         """Be asked on a loop of our own."""
         return self.by(_threads.blocking_port)
 
     def explain(self, error: BaseException) -> None:
         """Make what a callable raised the cause of the error that came of it."""
-        if isinstance(error, DetectorError):
-            cause = self._raised.get(("detector", error.detector))
-            error.__cause__ = error.__cause__ if cause is None else cause
+        raised = self._raised.get(getattr(error.__cause__, "question", -1))
+        if raised is not None:
+            error.__cause__ = raised
 
     def ask(self, question: Question) -> None:
         """Put a question to its callable, on the thread of the port's loop."""
@@ -158,7 +181,7 @@ class Caller:
     def fail(self, asking: _Asking, error: BaseException) -> None:
         """Let the call fail for what its callable did."""
         if asking.question.is_open():
-            self._raised[asking.key] = error
+            self._raised[asking.question.number()] = error
             asking.question.failed(type(error).__name__)
 
     async def _wait(self, asking: _Asking, begun: object) -> None:
@@ -190,15 +213,32 @@ class _Asking:
 
     @classmethod
     def of(cls, callbacks: Callbacks, question: Question) -> _Asking:
-        kind, name, text, direction = question.about()
+        text = question.about_text()
+        return cls._text(callbacks, question, *text) if text is not None else cls._tool(callbacks, question)
+
+    @classmethod
+    def _text(cls, callbacks: Callbacks, question: Question, name: str, text: str, direction: str) -> _Asking:
         called = callbacks.detectors[name]
         more = {"direction": direction} if called.takes_direction else {}
         return cls(
             question,
-            (kind, name),
+            ("detector", name),
             called,
             lambda: called.function(text, **more),
             lambda value: question.found(_answers.matches(value, text)),
+        )
+
+    @classmethod
+    def _tool(cls, callbacks: Callbacks, question: Question) -> _Asking:
+        called, about = callbacks.approve, question.about_tool()
+        if called is None or about is None:
+            raise LookupError("nobody decides about tools here")
+        return cls(
+            question,
+            ("approval", str(id(called.function))),
+            called,
+            lambda: called.function(_answers.approval_request(about)),
+            lambda value: question.decided(_answers.refusal(value)),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -10,14 +10,18 @@ if TYPE_CHECKING:
     from iron_sdk._iron import Port
 
 
+CallerKey: TypeAlias = "tuple[Port, int, bool]"
+"""What the core knows a caller by: the port of its loop, its number, and whether it decides about tools."""
+
+
 class CallerLike(Protocol):
     """Who makes a call."""
 
-    def by(self, find_port: Callable[[], Port]) -> tuple[Port, int] | None:
+    def by(self, find_port: Callable[[], Port]) -> CallerKey | None:
         """Be asked on the loop of a port from now on; what the core knows the caller by."""
         ...
 
-    def by_thread(self) -> tuple[Port, int] | None:
+    def by_thread(self) -> CallerKey | None:
         """Be asked on a loop of our own."""
         ...
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from iron_sdk import _iron
-    from iron_sdk._answers import Detector
+    from iron_sdk._answers import Approver, Detector
     from iron_sdk._callbacks import Callbacks
     from iron_sdk._caller import CallerLike
     from iron_sdk._options import ChatOptions, EmbedOptions
@@ -54,12 +54,13 @@ class ClientBase:
         base_url: str | None = None,
         api_key: str | None = None,
         detectors: Mapping[str, Detector] | None = None,
+        approve: Approver | None = None,
     ) -> None:
         self._callbacks: Callbacks | None = None
-        if detectors is not None:
+        if detectors is not None or approve is not None:
             from iron_sdk._callbacks import accept
 
-            self._callbacks = accept(detectors)
+            self._callbacks = accept(detectors, approve)
         self._native: _iron.Client = open_client(
             config,
             profile=profile,
@@ -74,8 +75,12 @@ class ClientBase:
             detectors=[] if self._callbacks is None else list(self._callbacks.detectors),
         )
 
-    def _caller(self) -> CallerLike:
-        return NOBODY if self._callbacks is None else self._callbacks.caller()
+    def _caller(self, approve: object = None) -> CallerLike:
+        if approve is None:
+            return NOBODY if self._callbacks is None else self._callbacks.caller(None)
+        from iron_sdk._callbacks import NOTHING
+
+        return (self._callbacks or NOTHING).caller(approve)
 
     @property
     def budget(self) -> Budget | None:
@@ -118,6 +123,8 @@ class ClientBase:
 
         asked = cast("dict[str, Any]", options)
         take_format(response_format, asked)
+        # Nobody is asked before there is a reply.
+        asked.pop("approve", None)
         cost, least, input_tokens, output_tokens, upstream, priced = self._native.estimate(messages, asked)
         return Estimate(Decimal(cost), Decimal(least), input_tokens, output_tokens, upstream, priced)
 
@@ -173,6 +180,9 @@ class Client(ClientBase):
             function, async or not, that takes a text, and where it goes if it has an argument `direction`. It
             gives None, a bool, a score from 0 to 1 of the whole text, or a list of `iron.Match`. Default:
             none.
+        approve: Decides about calls of tools that `tools.require_approval` names: a function, async or not,
+            that takes an `iron.ApprovalRequest` and gives True, False, or the reason why not. Default: such
+            calls are refused.
 
     Raises:
         ConfigError: A setting is unknown or wrong; the message names it.
@@ -208,7 +218,8 @@ class Client(ClientBase):
                 `content`, or message objects of other libraries.
             response_format: A Pydantic model or dataclass, of which `reply.parsed` is then an instance; or a
                 mapping as OpenAI shapes it.
-            **options: `model`, `timeout` (seconds), `max_cost` (US dollars), `max_attempts`, `policy`; and
+            **options: `model`, `timeout` (seconds), `max_cost` (US dollars), `max_attempts`, `policy`, and
+                `approve`, which stands before that of the client; and
                 the fields of the request by OpenAI's names (`max_tokens`, `temperature`, `tools`, `n`, ...).
                 A keyword that is not known passes through to the provider. None means the same as leaving
                 it out.
@@ -221,7 +232,8 @@ class Client(ClientBase):
             BudgetExceededError: A budget cannot pay for the call; nothing was sent.
             RateLimitError: A rate limit refused the call.
             UpstreamError: The provider did not give a reply.
-            PolicyError: A rule refuses a text, or a detector of your own did not judge it.
+            PolicyError: A rule refuses a text or a tool, a call of a tool was not approved, or a detector of
+                your own did not judge a text.
             ClosedError: The client is closed.
 
         Examples:
@@ -232,7 +244,7 @@ class Client(ClientBase):
         port = current_port()
         future = port.loop.create_future()
         note_level()
-        caller = self._caller()
+        caller = self._caller(options.pop("approve", None))
         slot = self._native.chat(port, future, messages, options, current_scope(), caller.by(current_port))
         try:
             return Reply(await future, parse)
@@ -277,7 +289,8 @@ class Client(ClientBase):
         """
         parse = take_format(response_format, options)
         note_level()
-        return ChatStream(self._native.stream(messages, options, current_scope()), parse, self._caller())
+        caller = self._caller(options.pop("approve", None))
+        return ChatStream(self._native.stream(messages, options, current_scope()), parse, caller)
 
     async def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
         """Ask for embeddings.

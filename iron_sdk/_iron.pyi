@@ -3,6 +3,8 @@ from collections.abc import Awaitable, Mapping
 from os import PathLike
 from typing import Any, Final, final
 
+from iron_sdk._answers import NativeAsked, NativeMatch
+from iron_sdk._caller import CallerKey
 from iron_sdk._logging import NativeRecord
 from iron_sdk._types import ToolCallDelta
 
@@ -48,9 +50,11 @@ class Port:
 @final
 class Question:
     def number(self) -> int: ...
-    def about(self) -> tuple[str, str, str, str]: ...
+    def about_text(self) -> tuple[str, str, str] | None: ...
+    def about_tool(self) -> NativeAsked | None: ...
     def is_open(self) -> bool: ...
-    def found(self, matches: list[tuple[int, int, float, str | None]]) -> None: ...
+    def found(self, matches: list[NativeMatch]) -> None: ...
+    def decided(self, refusal: str | None) -> None: ...
     def failed(self, kind: str) -> None: ...
 
 @final
@@ -83,7 +87,7 @@ class Chunk:
 
 @final
 class Stream:
-    def start(self, caller: tuple[Port, int] | None) -> None: ...
+    def start(self, caller: CallerKey | None) -> None: ...
     def is_open(self) -> bool: ...
     def take(self) -> list[Chunk] | None: ...
     def reply(self) -> Reply | None: ...
@@ -127,14 +131,14 @@ class Client:
         messages: object,
         options: Mapping[str, Any],
         scope: tuple[Budget | Policy | Run, ...],
-        caller: tuple[Port, int] | None,
+        caller: CallerKey | None,
     ) -> int: ...
     def chat_blocking(
         self,
         messages: object,
         options: Mapping[str, Any],
         scope: tuple[Budget | Policy | Run, ...],
-        caller: tuple[Port, int] | None,
+        caller: CallerKey | None,
     ) -> Reply: ...
     def stream(
         self, messages: object, options: Mapping[str, Any], scope: tuple[Budget | Policy | Run, ...]
@@ -146,14 +150,14 @@ class Client:
         texts: object,
         options: Mapping[str, Any],
         scope: tuple[Budget | Policy | Run, ...],
-        caller: tuple[Port, int] | None,
+        caller: CallerKey | None,
     ) -> int: ...
     def embed_blocking(
         self,
         texts: object,
         options: Mapping[str, Any],
         scope: tuple[Budget | Policy | Run, ...],
-        caller: tuple[Port, int] | None,
+        caller: CallerKey | None,
     ) -> Reply: ...
     def estimate(
         self, messages: object, options: Mapping[str, Any]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from iron_sdk._answers import Detector
+    from iron_sdk._answers import Approver, Detector
     from iron_sdk._policy import Policy
     from iron_sdk._types import Money
 
@@ -46,6 +46,8 @@ class ChatOptions(CallOptions, total=False):
     """Functions that the model may call: dicts, dataclasses or Pydantic models."""
     tool_choice: str | Mapping[str, Any] | None
     parallel_tool_calls: bool | None
+    approve: Approver | None
+    """Decides about calls of tools that need an approval. Default: the client's."""
     reasoning_effort: str | None
     frequency_penalty: float | None
     presence_penalty: float | None
@@ -78,6 +80,7 @@ class ClientOptions(TypedDict, total=False):
     base_url: str | None
     api_key: str | None
     detectors: Mapping[str, Detector] | None
+    approve: Approver | None
 
 
 class SimulatorOptions(TypedDict, total=False):

@@ -71,7 +71,7 @@ class SyncClient(ClientBase):
         """
         parse = take_format(response_format, options)
         note_level()
-        caller = self._caller()
+        caller = self._caller(options.pop("approve", None))
         try:
             native = self._native.chat_blocking(messages, options, current_scope(), caller.by_thread())
         except IronError as error:
@@ -113,7 +113,8 @@ class SyncClient(ClientBase):
         """
         parse = take_format(response_format, options)
         note_level()
-        return SyncChatStream(self._native.stream(messages, options, current_scope()), parse, self._caller())
+        caller = self._caller(options.pop("approve", None))
+        return SyncChatStream(self._native.stream(messages, options, current_scope()), parse, caller)
 
     def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
         """Ask for embeddings and wait for them.

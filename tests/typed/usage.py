@@ -44,6 +44,23 @@ async def streams(client: iron.Client) -> None:
         assert_type(await stream.reply(), iron.Reply[City])
 
 
+def decides(request: iron.ApprovalRequest) -> bool | str:
+    assert_type(request.tool, str)
+    assert_type(request.agent, str | None)
+    return True if request.tool == "search" else "it may search alone"
+
+
+async def decides_later(request: iron.ApprovalRequest) -> bool:
+    return decides(request) is True
+
+
+async def approvals(client: iron.Client) -> None:
+    iron.Client({}, approve=decides)
+    await client.chat("Hello", approve=decides)
+    await client.chat("Hello", approve=decides_later)
+    await client.chat("Hello", approve=lambda request: request.tool == "search")
+
+
 def blocking(client: iron.SyncClient) -> None:
     assert_type(client.chat("Hello"), iron.Reply[None])
     for chunk in client.stream("Hello"):
@@ -88,6 +105,7 @@ async def main(client: iron.Client, other: iron.SyncClient) -> None:
     await calls(client)
     await streams(client)
     await asyncio.to_thread(blocking, other)
+    await approvals(client)
     await budgets(client)
     await watching(client)
     errors(lambda: other.chat("Hello", model="openai/gpt-6-luna"))

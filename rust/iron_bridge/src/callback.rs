@@ -3,6 +3,7 @@
 //! A task knows its caller by a queue and a number. What the number stands for is in `_callbacks.py`, so that no object of
 //! Python's lives in a task, and no thread of tokio's attaches to ask.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use iron_bridge_macros::guarded;
 use iron_runtime::policy::{Detector, Direction, Match};
-use iron_runtime::{Cause, Error, Extensions, Text};
+use iron_runtime::tool::{Approval, ApprovalRequest, Approver};
+use iron_runtime::{CallContext, Cause, Error, Extensions, Text};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tokio::sync::oneshot;
@@ -29,9 +31,17 @@ pub(crate) struct Caller {
     id: u64,
 }
 
+/// How Python tells of it: the port of the loop, the number, and whether the caller decides about tools.
+pub(crate) type CallerKey<'py> = (Bound<'py, Port>, u64, bool);
+
 impl Caller {
-    pub(crate) fn new(port: &Bound<'_, Port>, id: u64) -> Self {
-        Self { queue: Arc::clone(port.get().queue()), id }
+    /// The caller of the call that `context` is of, which it decides about if it does.
+    pub(crate) fn of(key: Option<CallerKey<'_>>, context: &mut CallContext) -> Option<Self> {
+        let (port, id, decides) = key?;
+        if decides {
+            context.approver = Some(Arc::new(Deciding));
+        }
+        Some(Self { queue: Arc::clone(port.get().queue()), id })
     }
 
     /// Have Python's `function` told of a question, on the thread of the caller's loop.
@@ -77,35 +87,52 @@ struct Called {
 impl Detector for Called {
     fn inspect(&self, text: Text, direction: Direction) -> BoxFuture<'static, Result<Vec<Match>, Cause>> {
         let about = About::Text { detector: Arc::clone(&self.name), text, direction };
-        ask(about, |answer| match answer {
-            Answer::Found(matches) => Ok(matches),
-            Answer::Failed(failed) => Err(failed),
-        })
+        let answer = ask(about);
+        async move {
+            match answer.await? {
+                Answer::Found(matches) => Ok(matches),
+                Answer::Decided(_) => Err("it decided about a text".into()),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// The approver of the task that asks, which is a callable.
+#[derive(Debug)]
+struct Deciding;
+
+impl Approver for Deciding {
+    fn decide(&self, asked: ApprovalRequest) -> BoxFuture<'static, Result<Approval, Cause>> {
+        let answer = ask(About::Tool(asked));
+        async move {
+            match answer.await? {
+                Answer::Decided(approval) => Ok(approval),
+                Answer::Found(_) => Err("it found something in a call".into()),
+            }
+        }
+        .boxed()
     }
 }
 
 /// Ask the caller of the task that asks.
-fn ask<T: Send + 'static>(
-    about: About,
-    read: impl FnOnce(Answer) -> Result<T, String> + Send + 'static,
-) -> BoxFuture<'static, Result<T, Cause>> {
+fn ask(about: About) -> impl Future<Output = Result<Answer, Cause>> + Send + 'static {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let Ok(Some(caller)) = CALLER.try_with(Clone::clone) else {
-        return std::future::ready(Err("nobody is there to be asked".into())).boxed();
-    };
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let (sender, receiver) = oneshot::channel();
-    caller.tell("ask", Question { number, about, answer: Mutex::new(Some(sender)) });
-    let asked = Asked { caller, number, answered: false };
+    let asked = CALLER.try_with(Clone::clone).ok().flatten().map(|caller| {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        caller.tell("ask", Question { number, about, answer: Mutex::new(Some(sender)) });
+        (Asked { caller, number, answered: false }, receiver)
+    });
     async move {
-        // All of it: a closure would take the one field that it names.
-        let mut asked = asked;
+        let Some((mut asked, receiver)) = asked else { return Err("nobody is there to be asked".into()) };
         let answer = receiver.await;
         asked.answered = true;
-        let answer = answer.unwrap_or_else(|_| Answer::Failed("it was never asked".to_owned()));
-        read(answer).map_err(Cause::from)
+        match answer {
+            Ok(answer) => answer.map_err(Cause::from),
+            Err(_) => Err("it was never asked".into()),
+        }
     }
-    .boxed()
 }
 
 /// A question that has been asked: given up if it is dropped without an answer.
@@ -125,25 +152,45 @@ impl Drop for Asked {
 
 enum Answer {
     Found(Vec<Match>),
-    /// Why there is none. What the callable raised is kept by Python, which makes it the cause.
-    Failed(String),
+    Decided(Approval),
 }
+
+/// Why there is no answer. What the callable raised is kept by Python under the number, and made the cause there.
+#[derive(Debug)]
+pub(crate) struct Raised {
+    /// The question that it was asked.
+    pub(crate) number: u64,
+    /// The type of the exception.
+    kind: String,
+}
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind)
+    }
+}
+
+impl std::error::Error for Raised {}
 
 /// What is asked about.
 enum About {
     Text { detector: Arc<str>, text: Text, direction: Direction },
+    Tool(ApprovalRequest),
 }
+
+/// What Python is told of a tool.
+type AboutTool<'q> = (&'q str, &'q str, Option<&'q str>, Option<&'q str>, Bound<'q, PyTuple>, String);
 
 /// A question to a callable.
 #[pyclass(frozen, module = "iron_sdk._iron")]
 pub(crate) struct Question {
     number: u64,
     about: About,
-    answer: Mutex<Option<oneshot::Sender<Answer>>>,
+    answer: Mutex<Option<oneshot::Sender<Result<Answer, Raised>>>>,
 }
 
 impl Question {
-    fn send(&self, answer: Answer) {
+    fn send(&self, answer: Result<Answer, Raised>) {
         let sender = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {
             // Whoever asked may have given up.
@@ -160,13 +207,20 @@ impl Question {
         self.number
     }
 
-    /// `"detector"`, its name, the text and where that goes.
-    fn about<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+    /// The detector that is asked, the text and where that goes, if it is about one.
+    fn about_text(&self) -> Option<(&str, &str, &'static str)> {
         match &self.about {
-            About::Text { detector, text, direction } => {
-                ("detector", &**detector, &**text, direction.as_str()).into_pyobject(py)
-            }
+            About::Text { detector, text, direction } => Some((detector, text, direction.as_str())),
+            About::Tool(_) => None,
         }
+    }
+
+    /// The tool, its arguments, the id of the call, the agent, the tags and the id of the whole, if it is about one.
+    fn about_tool<'q>(&'q self, py: Python<'q>) -> PyResult<Option<AboutTool<'q>>> {
+        let About::Tool(asked) = &self.about else { return Ok(None) };
+        let tags = PyTuple::new(py, asked.tags.iter().map(|tag| &**tag))?;
+        let id = asked.request_id.to_string();
+        Ok(Some((&asked.tool, &asked.arguments, asked.call_id.as_deref(), asked.agent.as_deref(), tags, id)))
     }
 
     /// Whether somebody still waits for the answer.
@@ -177,19 +231,25 @@ impl Question {
 
     /// Answer with what was found: first and last index in Python's text, score and label of each.
     fn found(&self, matches: Vec<(usize, usize, f32, Option<String>)>) {
-        let About::Text { text, .. } = &self.about;
+        let About::Text { text, .. } = &self.about else { return };
         let spans = Bytes::of(text);
         let matches = matches.into_iter().map(|(start, end, score, label)| Match {
             span: spans.at(start)..spans.at(end),
             score,
             label: label.map(Into::into),
         });
-        self.send(Answer::Found(matches.collect()));
+        self.send(Ok(Answer::Found(matches.collect())));
+    }
+
+    /// Answer that the tool may be called, or with the reason why it may not, which may be empty.
+    fn decided(&self, refusal: Option<String>) {
+        let approval = refusal.map_or(Approval::Approved, |reason| Approval::Denied { reason });
+        self.send(Ok(Answer::Decided(approval)));
     }
 
     /// Answer that there is no answer, because the callable raised an exception of this type.
     fn failed(&self, kind: String) {
-        self.send(Answer::Failed(kind));
+        self.send(Err(Raised { number: self.number, kind }));
     }
 }
 

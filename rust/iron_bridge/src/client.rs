@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::budget::{Budget, ledger};
-use crate::callback::Caller;
+use crate::callback::{Caller, CallerKey};
 use crate::convert::options::Options;
 use crate::convert::{Fault, Intake, money, request};
 use crate::events::events;
@@ -57,12 +57,12 @@ impl Client {
         messages: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
         scope: &Bound<'_, PyTuple>,
-        caller: Option<(Bound<'_, Port>, u64)>,
+        caller: Option<CallerKey<'_>>,
     ) -> PyResult<u64> {
         let client = self.0.get(port.py())?.clone();
-        let (request, context) = chat(messages, options, scope)?;
+        let (request, mut context) = chat(messages, options, scope)?;
         let id = context.request_id;
-        let caller = caller.map(|(port, number)| Caller::new(&port, number));
+        let caller = Caller::of(caller, &mut context);
         let call = async move { client.chat(request, context).await };
         delivery::to_future(port, future, id, callback::asking(caller, call))
     }
@@ -74,12 +74,12 @@ impl Client {
         messages: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
         scope: &Bound<'_, PyTuple>,
-        caller: Option<(Bound<'_, Port>, u64)>,
+        caller: Option<CallerKey<'_>>,
     ) -> PyResult<Py<PyAny>> {
         let client = self.0.get(py)?.clone();
-        let (request, context) = chat(messages, options, scope)?;
+        let (request, mut context) = chat(messages, options, scope)?;
         let id = context.request_id;
-        let caller = caller.map(|(port, number)| Caller::new(&port, number));
+        let caller = Caller::of(caller, &mut context);
         let call = async move { client.chat(request, context).await };
         delivery::to_caller(py, id, callback::asking(caller, call))
     }
@@ -105,12 +105,12 @@ impl Client {
         texts: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
         scope: &Bound<'_, PyTuple>,
-        caller: Option<(Bound<'_, Port>, u64)>,
+        caller: Option<CallerKey<'_>>,
     ) -> PyResult<u64> {
         let client = self.0.get(port.py())?.clone();
-        let (request, context) = embed(texts, options, scope)?;
+        let (request, mut context) = embed(texts, options, scope)?;
         let id = context.request_id;
-        let caller = caller.map(|(port, number)| Caller::new(&port, number));
+        let caller = Caller::of(caller, &mut context);
         let call = async move { client.embed(request, context).await };
         delivery::to_future(port, future, id, callback::asking(caller, call))
     }
@@ -122,12 +122,12 @@ impl Client {
         texts: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
         scope: &Bound<'_, PyTuple>,
-        caller: Option<(Bound<'_, Port>, u64)>,
+        caller: Option<CallerKey<'_>>,
     ) -> PyResult<Py<PyAny>> {
         let client = self.0.get(py)?.clone();
-        let (request, context) = embed(texts, options, scope)?;
+        let (request, mut context) = embed(texts, options, scope)?;
         let id = context.request_id;
-        let caller = caller.map(|(port, number)| Caller::new(&port, number));
+        let caller = Caller::of(caller, &mut context);
         let call = async move { client.embed(request, context).await };
         delivery::to_caller(py, id, callback::asking(caller, call))
     }

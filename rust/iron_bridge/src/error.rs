@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 
+use crate::callback::Raised;
 use crate::convert::money;
 
 mod classes {
@@ -163,8 +164,12 @@ fn class<T: pyo3::PyTypeInfo>(py: Python<'_>) -> Bound<'_, PyType> {
 }
 
 /// A Rust error and its sources as a chain of `__cause__`.
-fn chain(py: Python<'_>, error: &dyn std::error::Error) -> PyErr {
+fn chain(py: Python<'_>, error: &(dyn std::error::Error + 'static)) -> PyErr {
     let exception = PyRuntimeError::new_err(error.to_string());
+    if let Some(raised) = error.downcast_ref::<Raised>() {
+        // By this Python finds what its callable raised; if it could not be told, the type alone is.
+        drop(exception.value(py).setattr(pyo3::intern!(py, "question"), raised.number));
+    }
     exception.set_cause(py, error.source().map(|source| chain(py, source)));
     exception
 }

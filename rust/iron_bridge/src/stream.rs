@@ -10,7 +10,7 @@ use pyo3::types::PyList;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::callback::Caller;
+use crate::callback::{Caller, CallerKey};
 use crate::delivery::{Delivery, unfinished};
 use crate::error;
 use crate::port::Port;
@@ -179,14 +179,14 @@ impl Stream {
 #[pymethods]
 impl Stream {
     /// Send the request, unless it was sent before.
-    fn start(&self, py: Python<'_>, caller: Option<(Bound<'_, Port>, u64)>) -> PyResult<()> {
+    fn start(&self, py: Python<'_>, caller: Option<CallerKey<'_>>) -> PyResult<()> {
         let source = self.0.get(py)?;
         let mut state = lock(&source.state);
         match std::mem::replace(&mut *state, State::Closed) {
             State::Unsent(unsent) => {
-                let (client, request, context) = *unsent;
+                let (client, request, mut context) = *unsent;
                 let pump = Pump { buffer: Arc::clone(&source.buffer), ended: false };
-                let caller = caller.map(|(port, number)| Caller::new(&port, number));
+                let caller = Caller::of(caller, &mut context);
                 let work = callback::asking(caller, pump.run(client, request, context));
                 *state = State::Started(runtime::spawn(py, work)?);
             }

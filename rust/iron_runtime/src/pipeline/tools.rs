@@ -72,6 +72,7 @@ impl Call {
         ApprovalRequest {
             tool: call.name.clone(),
             arguments: call.arguments.clone(),
+            call_id: call.id.clone(),
             agent: who.agent.clone(),
             tags: who.tags.clone(),
             request_id: self.context.request_id,

@@ -59,6 +59,8 @@ pub struct ApprovalRequest {
     pub tool: Arc<str>,
     /// Its arguments: a JSON object, which fits the tool's schema where those are checked.
     pub arguments: Text,
+    /// The id of this call among those of the reply, if the provider gave it one.
+    pub call_id: Option<Arc<str>>,
     /// The agent that the call is from.
     pub agent: Option<Arc<str>>,
     /// What else the call is from.

@@ -29,7 +29,7 @@ pub(crate) fn ask(approver: Option<Arc<dyn Approver>>, questions: Vec<Question>,
                 let denied = |why: &str| PolicyDenied::called(&rule, &tool, why);
                 let Some(approver) = approver else {
                     return Err(denied(
-                        "it needs approval, and there is no approver to ask: give the client one",
+                        "it needs approval, and there is no approver to ask: give one to the client or to the call (approve)",
                     ));
                 };
                 match tokio::time::timeout_at(until, approver.decide(asked)).await {

@@ -13,6 +13,8 @@ use crate::policy::Direction;
 #[derive(Debug)]
 pub(crate) struct Called {
     pub(crate) name: Arc<str>,
+    /// What the provider names the call by; functions called in the older form have none.
+    pub(crate) id: Option<Arc<str>>,
     /// As the model wrote them.
     pub(crate) arguments: Text,
     /// What that is as JSON, if it is any; the text itself where a tool takes text.
@@ -54,14 +56,16 @@ pub(crate) fn called(body: &[u8]) -> Result<Vec<Called>, PolicyDenied> {
 
 impl Called {
     fn of_tool(call: &Value) -> Option<Self> {
-        match (call.get("function"), call.get("custom")) {
+        let called = match (call.get("function"), call.get("custom")) {
             (Some(function), None) => Self::of_function(function),
             (None, Some(custom)) => {
                 let text = custom.get("input")?.as_str()?;
                 Some(Self::new(name(custom)?, text, Some(text.into())))
             }
             _ => None,
-        }
+        };
+        let id = call.get("id").and_then(Value::as_str).map(Arc::from);
+        called.map(|called| Self { id, ..called })
     }
 
     fn of_function(function: &Value) -> Option<Self> {
@@ -78,7 +82,7 @@ impl Called {
     }
 
     fn new(name: &str, arguments: &str, value: Option<Value>) -> Self {
-        Self { name: name.into(), arguments: arguments.into(), value }
+        Self { name: name.into(), id: None, arguments: arguments.into(), value }
     }
 
     /// The same for the same arguments, however they are written: in any order of keys, with any space, and with any
