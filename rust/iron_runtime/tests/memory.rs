@@ -21,13 +21,18 @@ const MOST_PLAIN: usize = 128 * MIB;
 const MOST_STREAM: usize = 64 * MIB;
 
 fn client(simulator: &Simulator) -> Client {
-    let settings = json!({"providers": {"openai": {"base_url": simulator.url(), "api_key": "sk-test"}}});
+    let (url, api_key) = (simulator.url(), "sk-test");
+    let root = url.trim_end_matches("/v1");
+    let settings = json!({"providers": {
+        "openai": {"base_url": url, "api_key": api_key},
+        "anthropic": {"base_url": root, "api_key": api_key},
+    }});
     let sources = Sources { overrides: Some(settings.to_string()), ..Sources::default() };
     Client::new(Config::load(&sources).unwrap(), &Ledger::new()).unwrap()
 }
 
-async fn call(client: &Client, stream: bool) -> Result<(), Error> {
-    let request = ChatRequest::new("openai/gpt-5-mini", vec![Message::user("Hello")]);
+async fn call(client: &Client, model: &str, stream: bool) -> Result<(), Error> {
+    let request = ChatRequest::new(model, vec![Message::user("Hello")]);
     if !stream {
         return client.chat(request, CallContext::new()).await.map(drop);
     }
@@ -36,7 +41,9 @@ async fn call(client: &Client, stream: bool) -> Result<(), Error> {
 
 #[tokio::test]
 async fn bombs_of_every_coding_go_off_in_a_bounded_room() {
-    for coding in [Coding::Gzip, Coding::Deflate, Coding::Br, Coding::Zstd] {
+    let models = ["openai/gpt-5-mini", "anthropic/claude-haiku-4-5"];
+    let codings = [Coding::Gzip, Coding::Deflate, Coding::Br, Coding::Zstd];
+    for (model, coding) in models.into_iter().flat_map(|model| codings.map(|coding| (model, coding))) {
         for (stream, most) in [(false, MOST_PLAIN), (true, MOST_STREAM)] {
             let bomb = Fault::Padded(PaddingFault { bytes: BOMB as u64, coding: Some(coding) });
             let settings = Settings { rules: vec![bomb.into()], ..Settings::default() };
@@ -44,14 +51,17 @@ async fn bombs_of_every_coding_go_off_in_a_bounded_room() {
             let client = client(&simulator);
             MEMORY.reset_peak_usage();
             let before = MEMORY.current_usage();
-            let called = tokio::time::timeout(Duration::from_secs(120), call(&client, stream)).await.unwrap();
+            let called = tokio::time::timeout(Duration::from_secs(120), call(&client, model, stream)).await;
             let peak = MEMORY.peak_usage() - before;
-            let Err(Error::UpstreamStatus { status: 200, message, body, .. }) = called else {
+            let Ok(Err(Error::UpstreamStatus { status: 200, message, body, .. })) = called else {
                 panic!("{called:?}")
             };
-            assert!(message.contains("larger than") || message.contains("too long"), "{coding:?}: {message}");
+            assert!(
+                message.contains("larger than") || message.contains("too long"),
+                "{model} {coding:?}: {message}"
+            );
             assert!(body.is_empty());
-            assert!(peak < most, "{coding:?}, stream {stream}: {} MiB", peak / MIB);
+            assert!(peak < most, "{model} {coding:?}, stream {stream}: {} MiB", peak / MIB);
             assert_eq!(simulator.stats().requests, 1);
         }
     }

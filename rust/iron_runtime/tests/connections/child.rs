@@ -9,7 +9,7 @@ use iron_runtime::Client;
 use iron_runtime::budget::{Budget, Ledger};
 use serde_json::{Value, json};
 
-use crate::rig::{ask, nanos, soon, within};
+use crate::rig::{Wire, ask, merge, nanos, soon, within};
 
 /// The key that the calls carry, and nobody but their server may see.
 pub(super) const KEY: &str = "sk-for-the-server-alone";
@@ -23,6 +23,7 @@ const SAYS: &str = "child: ";
 #[derive(Clone, Copy)]
 pub(super) struct Orders<'a> {
     pub(super) url: &'a str,
+    pub(super) wire: Wire,
     pub(super) rounds: &'a [usize],
     pub(super) stream: bool,
 }
@@ -39,7 +40,12 @@ pub(super) struct Report {
 
 /// Run a child that has these environment variables and no others.
 pub(super) async fn run(orders: Orders<'_>, environment: &[(&str, &str)]) -> Report {
-    let told = json!({"url": orders.url, "rounds": orders.rounds, "stream": orders.stream});
+    let told = json!({
+        "url": orders.url,
+        "settings": orders.wire.settings(orders.url),
+        "rounds": orders.rounds,
+        "stream": orders.stream,
+    });
     let mut environment: BTreeMap<String, String> =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     environment.insert(ORDERS.to_owned(), told.to_string());
@@ -73,7 +79,8 @@ async fn calls() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
     let orders: Value = serde_json::from_str(&orders).unwrap();
     let ledger = Ledger::new();
-    let changes = json!({"providers": {"sim": {"api_key": KEY}}});
+    let mut changes = json!({"providers": {"sim": {"api_key": KEY}}});
+    merge(&mut changes, orders["settings"].clone());
     let client = crate::rig::client(&ledger, orders["url"].as_str().unwrap(), changes).unwrap();
     let budget = Budget::new(&ledger, "child", nanos(1_000_000_000));
     let mut calls = Vec::new();

@@ -5,10 +5,10 @@ use iron_simulator::Reply;
 use super::child::{self, KEY, Orders, Report};
 use super::proxy::{Manner, Proxy};
 use super::server::{Answers, Authority, Speaks, TlsServer, VALID};
-use crate::rig::simulator;
+use crate::rig::{Wire, simulator};
 
 async fn call(url: &str, stream: bool, environment: &[(&str, &str)]) -> Report {
-    child::run(Orders { url, rounds: &[1], stream }, environment).await
+    child::run(Orders { url, wire: Wire::OpenAi, rounds: &[1], stream }, environment).await
 }
 
 fn passed(report: &Report) {
@@ -52,7 +52,7 @@ async fn https_goes_through_a_tunnel_into_which_the_proxy_cannot_see() {
         assert!(heads[0].to_lowercase().contains("proxy-authorization: basic dxnlcjpodxno"), "{heads:?}");
         assert!(!proxy.saw(KEY) && !proxy.saw("Hello"), "{name}");
     }
-    assert!(server.seen().iter().all(|seen| seen.authorization == format!("Bearer {KEY}")));
+    assert!(server.seen().iter().all(|seen| seen.key == format!("Bearer {KEY}")));
 }
 
 #[tokio::test]

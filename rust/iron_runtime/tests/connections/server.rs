@@ -24,6 +24,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+const KEY_HEADERS: [&str; 2] = ["authorization", "x-api-key"];
+
 /// An authority that vouches for certificates; a child trusts it alone if told so.
 pub(super) struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -45,7 +47,8 @@ pub(super) const VALID: Certificate = Certificate { host: "localhost", years: (2
 pub(super) struct Seen {
     pub(super) connection: usize,
     pub(super) version: Version,
-    pub(super) authorization: String,
+    /// In either of the headers that may hold it.
+    pub(super) key: String,
 }
 
 #[derive(Default)]
@@ -200,7 +203,7 @@ impl Backend {
         self.ledger.lock().unwrap().seen.push(Seen {
             connection,
             version: head.version,
-            authorization: text(&head.headers, "authorization"),
+            key: KEY_HEADERS.map(|name| text(&head.headers, name)).concat(),
         });
         self.barrier.wait().await;
         // The simulator speaks HTTP/1.1 without TLS.
@@ -209,11 +212,9 @@ impl Backend {
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         let mut forwarding = JoinSet::new();
         forwarding.spawn(async move { drop(connection.await) });
-        let request = Request::post(head.uri.path())
-            .header("host", &self.to)
-            .header("authorization", text(&head.headers, "authorization"))
-            .body(Full::new(body))
-            .unwrap();
+        let mut request = Request::post(head.uri.path()).body(Full::new(body)).unwrap();
+        *request.headers_mut() = head.headers.clone();
+        request.headers_mut().insert("host", self.to.parse().unwrap());
         let (head, body) = sender.send_request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Response::builder()

@@ -4,6 +4,7 @@ mod docs;
 mod expected;
 mod measure;
 pub(crate) mod raw;
+mod sent;
 mod simulated;
 mod streams;
 mod wire;
@@ -12,7 +13,7 @@ use iron_protocol::{ErrorCode, NanoUsd};
 use iron_runtime::budget::Budget;
 use iron_runtime::{CallContext, ChatRequest, Client, Error, Reply, Settlement};
 
-use crate::rig::{ask, reserved, soon, within};
+use crate::rig::{Wire, ask, reserved, soon, within};
 
 const PROMPT: &str = "What can go wrong?";
 const OUTPUT_TOKENS: u32 = 20;
@@ -25,6 +26,16 @@ enum Form {
 }
 
 const FORMS: [Form; 2] = [Form::Plain, Form::Stream];
+
+/// A form in a format.
+type Way = (Wire, Form);
+
+const WAYS: [Way; 4] = [
+    (Wire::OpenAi, Form::Plain),
+    (Wire::OpenAi, Form::Stream),
+    (Wire::Anthropic, Form::Plain),
+    (Wire::Anthropic, Form::Stream),
+];
 
 /// What comes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,22 +23,8 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// A server that closes each connection after so many repetitions of `part` after `start`.
-    pub(crate) async fn repeating(start: impl Into<Vec<u8>>, part: Vec<u8>, times: usize) -> Self {
-        Self::with(start, part, times, json!({})).await
-    }
-
-    /// The same, with settings for the client.
-    pub(crate) async fn with(
-        start: impl Into<Vec<u8>>,
-        part: Vec<u8>,
-        times: usize,
-        settings: Value,
-    ) -> Self {
-        Self::speaking(Wire::OpenAi, start, part, times, settings).await
-    }
-
-    /// The same, of a server that speaks that format.
+    /// A server in that format that closes each connection after so many repetitions of `part` after `start`; with
+    /// settings for the client.
     pub(crate) async fn speaking(
         wire: Wire,
         start: impl Into<Vec<u8>>,

@@ -9,8 +9,8 @@ use iron_simulator::{
 use serde_json::{Value, json};
 
 use super::expected::{Expected, Tries, after_content, expected};
-use super::{FORMS, Form, Outcome, Paid, end, in_doubt, limited};
-use crate::rig::{Rig, WIRES, Wire, served};
+use super::{Form, Outcome, Paid, WAYS, end, in_doubt, limited};
+use crate::rig::{Rig, Wire, served};
 
 const TEXT: &str = "né 🦀 und 東京, \"quoted\"\n";
 
@@ -167,7 +167,7 @@ fn every_fault_of_the_simulator_is_among_them() {
 #[tokio::test]
 async fn a_fault_that_does_not_strike_leaves_the_reply_alone() {
     let spared = |fault: &&Fault, form| !strikes(fault, form) && !is_late(fault);
-    for (wire, form) in WIRES.into_iter().flat_map(|wire| FORMS.map(|form| (wire, form))) {
+    for (wire, form) in WAYS {
         for fault in faults(wire).iter().filter(|fault| spared(fault, form)) {
             let rule = Rule { reply: Some(Reply::text(TEXT)), ..Rule::from(fault.clone()) };
             let rig = Rig::speaking(wire, vec![rule, Reply::text(TEXT).into()], json!({})).await;
@@ -202,7 +202,7 @@ async fn streams_of_anthropic_s() {
 /// What went wrong before is in the cost of the reply, and nowhere else in it.
 #[tokio::test]
 async fn a_fault_that_passes_leaves_a_whole_reply() {
-    for (wire, form) in WIRES.into_iter().flat_map(|wire| FORMS.map(|form| (wire, form))) {
+    for (wire, form) in WAYS {
         for fault in faults(wire).iter().filter(|fault| strikes(fault, form)) {
             let Expected { tries: Tries::All, paid, .. } = expected(fault, form, wire) else { continue };
             let twice = Rule { times: Some(2), ..Rule::from(fault.clone()) };
