@@ -9,7 +9,10 @@ use super::raw::Raw;
 use super::sent::{TEXT, price};
 use super::{Ended, Outcome, PROMPT, end, in_doubt, limited};
 use super::{Form::Stream, OUTPUT_TOKENS};
-use crate::rig::{Rig, WIRES, Wire, ask, soon, within};
+use crate::rig::{Rig, WIRES, Wire, ask, reserved, soon, within};
+
+/// At most as many tokens as [`TEXT`] has bytes.
+const SHOWN: u32 = 5;
 
 /// What a call comes to whose stream is this, and what was settled; `missing` bytes of it never come.
 async fn streamed(wire: Wire, events: &str, missing: usize) -> (Ended, NanoUsd) {
@@ -84,10 +87,35 @@ async fn a_stream_that_breaks_after_its_usage_is_no_reply_and_costs_what_it_used
 #[tokio::test]
 async fn a_stream_that_breaks_after_its_finish_costs_what_was_counted() {
     for wire in WIRES {
-        let events = [wire.begin(), wire.text(TEXT), wire.finish()].concat();
-        let (ended, settled) = streamed(wire, &events, 9).await;
-        assert_eq!(ended.outcome, Outcome::Told(ErrorCode::UpstreamConnection));
-        assert!(settled > price() && settled <= in_doubt(1), "{settled:?}");
+        let body = [wire.begin(), wire.text(TEXT), wire.finish()].concat();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len() + 9);
+        let frank = json!({"prices": {"sim/m": {"reasoning": false}}});
+        // A model that thinks unseen may have had more than it showed.
+        for (settings, settled) in [(frank, reserved(PROMPT, SHOWN)), (json!({}), in_doubt(1))] {
+            let server = Raw::speaking(wire, format!("{head}{body}"), Vec::new(), 0, settings).await;
+            let ended = end(&server.client, Stream, limited(&server.budget, 3)).await;
+            assert_eq!(ended.outcome, Outcome::Told(ErrorCode::UpstreamConnection));
+            assert_eq!((server.seen().len(), server.budget.snapshot().settled), (1, settled));
+        }
+    }
+}
+
+/// What comes before the content is none, so that an error there may be tried again.
+#[tokio::test]
+async fn an_error_between_the_beginning_and_the_content_is_told_to_nobody_who_reads() {
+    for (wire, error) in [
+        (Wire::OpenAi, "data: {\"error\":{\"message\":\"m\",\"type\":\"server_error\"}}\n\n"),
+        (
+            Wire::Anthropic,
+            "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n",
+        ),
+    ] {
+        let events = format!("{}{error}", wire.begin());
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", events.len());
+        let server = Raw::answering(wire, format!("{head}{events}")).await;
+        let ended = end(&server.client, Stream, limited(&server.budget, 3)).await;
+        assert_eq!((ended.outcome, ended.text.as_str()), (Outcome::Status(200), ""));
+        assert_eq!((server.seen().len(), server.budget.snapshot().settled), (3, in_doubt(3)));
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Assembly {
 #[derive(Debug, Default)]
 struct Block {
     start: Bytes,
+    /// Bytes of content in it.
+    holds: usize,
     text: String,
     thinking: String,
     input: String,
@@ -35,7 +37,7 @@ impl Assembly {
     }
 
     pub(super) fn begin(&mut self, block: Bytes) {
-        self.blocks.push(Block { start: block, ..Block::default() });
+        self.blocks.push(Block { holds: held(&block), start: block, ..Block::default() });
     }
 
     /// Add to the block that was begun last.
@@ -83,8 +85,7 @@ impl Assembly {
     pub(super) fn most_tokens(&self) -> u64 {
         let bytes = |block: &Block| {
             let shown = block.text.len() + block.thinking.len() + block.input.len();
-            // Names of tools, results of those that ran at the provider, thoughts that are sealed.
-            shown + block.start.len() + block.signature.len()
+            shown + block.holds + block.signature.len()
         };
         self.blocks.iter().map(|block| bytes(block) as u64).sum()
     }
@@ -138,6 +139,20 @@ impl Block {
             block.insert("citations".to_owned(), cited.collect());
         }
         Value::Object(block)
+    }
+}
+
+/// How much content a block begins with: a text begins empty, and its frame is nobody's output. Of other blocks all may
+/// be: names of tools, results of those that ran at the provider, thoughts that are sealed.
+fn held(start: &Bytes) -> usize {
+    let fields = std::str::from_utf8(start).ok().and_then(Fields::read).unwrap_or_default();
+    match fields.text("type").as_deref() {
+        Some("text" | "thinking") => ["text", "thinking", "signature"]
+            .iter()
+            .filter_map(|name| fields.text(name))
+            .map(|text| text.len())
+            .sum(),
+        _ => start.len(),
     }
 }
 
