@@ -46,6 +46,17 @@ impl Body {
         self.0.iter().filter_map(|rows| len_of(rows, text)).max()
     }
 
+    /// A text for each alternative, with as many characters of each row as `draw` says of the most that it is given.
+    #[cfg(test)]
+    pub(super) fn texts(&self, draw: &mut impl FnMut(usize) -> usize) -> Vec<String> {
+        let mut row = |row: &Row| -> String {
+            let kind: Vec<char> = (0..128u8).filter(|byte| has(row.kind, *byte)).map(char::from).collect();
+            let len = row.least + draw(row.most - row.least + 1);
+            (0..len).map(|_| kind[draw(kind.len())]).collect()
+        };
+        self.0.iter().map(|rows| rows.iter().map(&mut row).collect()).collect()
+    }
+
     /// The most bytes that a body can have.
     #[cfg(test)]
     pub(super) fn longest(&self) -> usize {

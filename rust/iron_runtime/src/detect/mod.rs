@@ -54,6 +54,8 @@ use self::injection::Injection;
 use self::lexicon::Lexicon;
 use self::normal::Normal;
 use self::vendor::Vendors;
+#[cfg(test)]
+pub(crate) use self::vendor::keys;
 use self::view::View;
 pub(crate) use self::window::{OwnWaits, Waits};
 use crate::Error;

@@ -130,6 +130,21 @@ fn most_entropy(len: usize) -> f32 {
     (len as f32).log2() * 0.75
 }
 
+/// A key in each format, with each of its prefixes or beside each of its names.
+#[cfg(test)]
+pub(crate) fn keys(mut draw: impl FnMut(usize) -> usize) -> Vec<String> {
+    let vendors = Vendors::new().unwrap_or_else(|error| panic!("{error}"));
+    let mut keys = Vec::new();
+    for Rule { prefix, near, body, .. } in &vendors.rules {
+        for text in prefix.iter().chain(near) {
+            let sign = if near.is_empty() { "" } else { "_key = " };
+            let bodies = body.texts(&mut draw).into_iter();
+            keys.extend(bodies.map(|body| format!("{text}{sign}{body}")));
+        }
+    }
+    keys
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

@@ -1,5 +1,7 @@
 //! The same text, whole and in every kind of split, comes out as the same text with the same findings.
 
+mod formats;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -202,6 +204,7 @@ fn split<'t>(text: &'t str, cuts: &[prop::sample::Index]) -> Vec<&'t str> {
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         6 => prop::sample::select(PLANTS).prop_map(str::to_owned),
+        3 => prop::sample::select(formats::all()),
         2 => Just(" ".to_owned()),
         1 => "[a-zA-Z0-9 .@:/_-]{0,12}",
         1 => "\\PC{0,6}",
