@@ -37,7 +37,8 @@ from iron_sdk._types import Choice, Estimate, Finding, Reply, Timing, ToolCall, 
 
 if typing.TYPE_CHECKING:
     from iron_sdk._answers import ApprovalRequest, Match
-    from iron_sdk._events import (
+    from iron_sdk._events import Events
+    from iron_sdk._happened import (
         BreakerClosed,
         BreakerOpened,
         BudgetLow,
@@ -49,8 +50,11 @@ if typing.TYPE_CHECKING:
         CallRetried,
         CallStarted,
         Event,
-        Events,
         EventsDropped,
+        LeaseClosed,
+        LeaseLost,
+        LeaseRecovered,
+        LeaseTaken,
     )
     from iron_sdk._stats import Quantiles, Stats, UpstreamStats
 
@@ -87,6 +91,10 @@ __all__ = [
     "ForkedProcessError",
     "InternalError",
     "IronError",
+    "LeaseClosed",
+    "LeaseLost",
+    "LeaseRecovered",
+    "LeaseTaken",
     "LedgerError",
     "Match",
     "NoUpstreamError",
@@ -125,19 +133,23 @@ __all__ = [
 # Names that few programs use: what they are in is imported when one of them is asked for.
 _LATER = {
     "ApprovalRequest": "_answers",
-    "BreakerClosed": "_events",
-    "BreakerOpened": "_events",
-    "BudgetLow": "_events",
-    "CallCancelled": "_events",
-    "CallFailed": "_events",
-    "CallFellBack": "_events",
-    "CallFinished": "_events",
-    "CallRefused": "_events",
-    "CallRetried": "_events",
-    "CallStarted": "_events",
-    "Event": "_events",
+    "BreakerClosed": "_happened",
+    "BreakerOpened": "_happened",
+    "BudgetLow": "_happened",
+    "CallCancelled": "_happened",
+    "CallFailed": "_happened",
+    "CallFellBack": "_happened",
+    "CallFinished": "_happened",
+    "CallRefused": "_happened",
+    "CallRetried": "_happened",
+    "CallStarted": "_happened",
+    "Event": "_happened",
     "Events": "_events",
-    "EventsDropped": "_events",
+    "EventsDropped": "_happened",
+    "LeaseClosed": "_happened",
+    "LeaseLost": "_happened",
+    "LeaseRecovered": "_happened",
+    "LeaseTaken": "_happened",
     "Match": "_answers",
     "Quantiles": "_stats",
     "Stats": "_stats",

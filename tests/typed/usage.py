@@ -85,6 +85,9 @@ async def watching(client: iron.Client) -> None:
             if isinstance(event, iron.CallFinished):
                 assert_type(event.cost, Decimal)
                 break
+            if isinstance(event, iron.LeaseClosed):
+                assert_type(event.returned, Decimal)
+                assert_type(event.reason, str)
 
 
 def errors(make: Callable[[], object]) -> float | None:

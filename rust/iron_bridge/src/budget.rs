@@ -5,19 +5,20 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use iron_bridge_macros::guarded;
-use iron_runtime::budget::{self, Ledger, Shared, Window};
+use iron_runtime::budget::{self, Calendar, Ledger, Shared, Window};
 use iron_runtime::config::default_ledger;
 use pyo3::prelude::*;
 
 use crate::convert::{Fault, money};
 use crate::error;
+use crate::events::events;
 use crate::runtime::Owned;
 
 static LEDGER: OnceLock<Ledger> = OnceLock::new();
 
 /// The ledger in which all budgets of the process can meet.
 pub(crate) fn ledger() -> &'static Ledger {
-    LEDGER.get_or_init(Ledger::new)
+    LEDGER.get_or_init(|| Ledger::watched(Calendar::default(), events()))
 }
 
 /// A limit on what calls may cost together.

@@ -1,16 +1,18 @@
 //! Readers of what happens to the calls of the process, for Python.
 
+mod describe;
+
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use iron_bridge_macros::guarded;
-use iron_runtime::{Event, Events, Happened, Told};
+use iron_runtime::{Events, Told};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::convert::money;
+use self::describe::describe;
 use crate::delivery::Delivery;
 use crate::port::Port;
 use crate::runtime::{self, Owned};
@@ -130,90 +132,11 @@ fn python(py: Python<'_>, told: Told) -> PyResult<Bound<'_, PyTuple>> {
             fields.set_item("count", count)?;
             ("dropped", seconds(iron_runtime::calendar_now()))
         }
-        Told::Event(event) => (describe(&event, &fields)?, seconds(event.at)),
+        Told::Event(event) => (describe(&event.what, &fields)?, seconds(event.at)),
     };
     (kind, at, fields).into_pyobject(py)
 }
 
 fn seconds(at: SystemTime) -> f64 {
     at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
-}
-
-/// Put the event's fields into `fields`; what comes back is its kind.
-fn describe(event: &Event, fields: &Bound<'_, PyDict>) -> PyResult<&'static str> {
-    let py = fields.py();
-    let id = |id: &iron_protocol::RequestId| fields.set_item("request_id", id.to_string());
-    Ok(match &event.what {
-        Happened::Started { request_id, operation, model, agent, tags, budgets } => {
-            id(request_id)?;
-            fields.set_item("operation", operation.as_str())?;
-            fields.set_item("model", model)?;
-            fields.set_item("agent", agent.as_deref())?;
-            fields.set_item("tags", PyTuple::new(py, tags.iter().map(|tag| &**tag))?)?;
-            fields.set_item("budgets", PyTuple::new(py, budgets.iter().map(|name| &**name))?)?;
-            "started"
-        }
-        Happened::Retried { request_id, upstream, attempt, code, wait } => {
-            id(request_id)?;
-            fields.set_item("upstream", &**upstream)?;
-            fields.set_item("attempt", attempt)?;
-            fields.set_item("code", code.as_str())?;
-            fields.set_item("wait", wait.as_secs_f64())?;
-            "retried"
-        }
-        Happened::FellBack { request_id, from, to, code } => {
-            id(request_id)?;
-            fields.set_item("upstream", &**from)?;
-            fields.set_item("next_upstream", &**to)?;
-            fields.set_item("code", code.as_str())?;
-            "fell_back"
-        }
-        Happened::Finished { request_id, upstream, usage, cost, settlement, attempts, timing } => {
-            id(request_id)?;
-            fields.set_item("upstream", &**upstream)?;
-            fields.set_item("usage", PyTuple::new(py, usage.counts())?)?;
-            fields.set_item("cost", money::text(*cost))?;
-            fields.set_item("settlement", settlement.as_str())?;
-            fields.set_item("attempts", attempts)?;
-            fields.set_item("timing", crate::reply::seconds(timing))?;
-            "finished"
-        }
-        Happened::Refused { request_id, code, budget } => {
-            id(request_id)?;
-            fields.set_item("code", code.as_str())?;
-            fields.set_item("budget", budget)?;
-            "refused"
-        }
-        Happened::Failed { request_id, code, upstream, attempts, cost } => {
-            id(request_id)?;
-            fields.set_item("code", code.as_str())?;
-            fields.set_item("upstream", upstream)?;
-            fields.set_item("attempts", attempts)?;
-            fields.set_item("cost", money::text(*cost))?;
-            "failed"
-        }
-        Happened::Cancelled { request_id, attempts, cost } => {
-            id(request_id)?;
-            fields.set_item("attempts", attempts)?;
-            fields.set_item("cost", money::text(*cost))?;
-            "cancelled"
-        }
-        Happened::BreakerOpened { upstream } => {
-            fields.set_item("upstream", &**upstream)?;
-            "breaker_opened"
-        }
-        Happened::BreakerClosed { upstream } => {
-            fields.set_item("upstream", &**upstream)?;
-            "breaker_closed"
-        }
-        Happened::BudgetLow(budget) => {
-            fields.set_item("budget", &*budget.name)?;
-            fields.set_item("limit", money::text(budget.limit))?;
-            fields.set_item("spent", money::text(budget.spent()))?;
-            fields.set_item("remaining", money::text(budget.remaining()))?;
-            "budget_low"
-        }
-        // What Python has no class for yet is passed over there.
-        _ => "",
-    })
 }

@@ -35,7 +35,7 @@ pub use call::{
 pub use client::Client;
 pub use clock::calendar_now;
 pub use error::{BudgetExceeded, Cause, Error, PolicyDenied, TimeoutPhase};
-pub use event::{Event, EventReader, Events, Happened, Operation, Told};
+pub use event::{Event, EventReader, Events, Happened, LeaseEnd, Leased, Operation, Recovery, Told};
 pub use extension::Extensions;
 pub use json::Json;
 #[cfg(feature = "bench")]

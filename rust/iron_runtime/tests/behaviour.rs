@@ -23,6 +23,8 @@ mod faults;
 mod gates;
 mod keys;
 #[cfg(test)]
+mod lease_events;
+#[cfg(test)]
 mod ledger_crash;
 #[cfg(test)]
 mod ledger_file;

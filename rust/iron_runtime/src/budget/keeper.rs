@@ -21,6 +21,7 @@ use super::fault::LedgerFault;
 use super::file::LedgerFile;
 use super::ledger::Ledger;
 use crate::clock::Calendar;
+use crate::event::LeaseEnd;
 
 /// How often the file is looked at while money is leased.
 const TICK: Duration = Duration::from_millis(250);
@@ -96,7 +97,7 @@ impl Keeper {
         let ledger = self.ledger.clone();
         match message {
             Message::Join(account) => self.kept.push(Kept::new(account)),
-            Message::Drain(node) => self.of(node).for_each(|kept| kept.drain(&ledger)),
+            Message::Drain(node) => self.of(node).for_each(|kept| kept.drain(&ledger, LeaseEnd::GivenBack)),
             Message::Leave(node) => self.of(node).for_each(|kept| kept.left = true),
             Message::Ring | Message::Stop(_) => {}
         }
@@ -111,7 +112,7 @@ impl Keeper {
         let now = self.calendar.seconds();
         for kept in &self.kept {
             let Some(file) = &mut self.file else { break };
-            if let Err(fault) = kept.report(&self.ledger, file, now, true, true) {
+            if let Err(fault) = kept.report(&self.ledger, file, now, Some(LeaseEnd::GivenBack), true) {
                 tracing::warn!(%fault, "what is leased goes back once this process has ended");
             }
         }
@@ -125,7 +126,7 @@ impl Keeper {
         for nth in 0..self.kept.len() {
             let file = match &mut self.file {
                 Some(file) => Ok(file),
-                None => open(&self.path, &self.calendar).map(|file| self.file.insert(file)),
+                None => open(&self.path, &self.ledger).map(|file| self.file.insert(file)),
             };
             let Some(kept) = self.kept.get_mut(nth) else { break };
             let now = self.calendar.seconds();
@@ -142,8 +143,8 @@ impl Keeper {
     }
 }
 
-fn open(path: &Path, calendar: &Calendar) -> Result<LedgerFile, LedgerFault> {
+fn open(path: &Path, ledger: &Ledger) -> Result<LedgerFile, LedgerFault> {
     let mut file = LedgerFile::open(path)?;
-    file.recover(calendar)?;
+    ledger.tell_recovered(&file.settle_dead(ledger.calendar())?);
     Ok(file)
 }

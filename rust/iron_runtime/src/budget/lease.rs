@@ -4,6 +4,7 @@ use iron_protocol::{LeaseId, RequestId};
 
 use super::attempt::{Doubt, Ending, Part};
 use super::window::Span;
+use crate::event::LeaseEnd;
 
 /// Attempts after which a lease gives way to the next, so that its journal stays small and is read in no time.
 const MOST_ATTEMPTS: u64 = 50_000;
@@ -27,6 +28,8 @@ pub(super) struct Lease<J> {
     /// What the source knows to be spent.
     reported: i64,
     changed: bool,
+    /// The source has written it off: nothing of it goes back.
+    lost: bool,
     pub(super) journal: J,
 }
 
@@ -36,7 +39,7 @@ enum State {
     /// Pays for calls.
     Active,
     /// Pays for no new call; what is in flight settles on it.
-    Draining,
+    Draining(LeaseEnd),
 }
 
 /// What the source has to be told of one lease. Amounts are totals, so that telling it twice changes nothing.
@@ -60,6 +63,18 @@ impl Report {
     }
 }
 
+/// A lease that is over.
+#[derive(Debug)]
+pub(super) struct Closed<J> {
+    pub(super) id: LeaseId,
+    pub(super) granted: i64,
+    pub(super) spent: i64,
+    /// What went back.
+    pub(super) returned: i64,
+    pub(super) why: LeaseEnd,
+    pub(super) journal: J,
+}
+
 impl<J: Clone> Lease<J> {
     pub(super) fn new(id: LeaseId, span: Span, granted: i64, journal: J) -> Self {
         Self {
@@ -76,6 +91,7 @@ impl<J: Clone> Lease<J> {
             doubts: Vec::new(),
             reported: 0,
             changed: false,
+            lost: false,
             journal,
         }
     }
@@ -92,6 +108,17 @@ impl<J: Clone> Lease<J> {
         let part = Part { lease: self.id, attempt: self.attempts, amount, journal: self.journal.clone() };
         self.attempts += 1;
         Some(part)
+    }
+
+    /// What came of it, once it is over.
+    pub(super) fn closed(&self) -> Closed<J> {
+        let why = match self.state {
+            State::Active => LeaseEnd::Spent,
+            State::Draining(why) => why,
+        };
+        let returned = if self.lost { 0 } else { self.granted - self.settled - self.in_doubt };
+        let (id, granted, journal) = (self.id, self.granted, self.journal.clone());
+        Closed { id, granted, spent: self.spent(), returned, why, journal }
     }
 }
 
@@ -119,9 +146,9 @@ impl<J> Lease<J> {
     }
 
     /// Pay for no new call.
-    pub(super) fn drain(&mut self) {
+    pub(super) fn drain(&mut self, why: LeaseEnd) {
         if self.state == State::Active {
-            self.state = State::Draining;
+            self.state = State::Draining(why);
             self.free = 0;
             self.changed = true;
         }
@@ -162,13 +189,18 @@ impl<J> Lease<J> {
 
     /// Whether money goes back by a report on it, or will.
     pub(super) fn gives_back(&self) -> bool {
-        self.is_over() || self.state == State::Draining
+        self.is_over() || self.state != State::Active
+    }
+
+    /// The source has written it off: what was granted, when this is first told.
+    pub(super) fn lose(&mut self) -> Option<i64> {
+        (!std::mem::replace(&mut self.lost, true)).then_some(self.granted)
     }
 
     pub(super) fn report(&self) -> Report {
         let open = match self.state {
             State::Active => self.granted - self.settled - self.in_doubt,
-            State::Draining => self.held,
+            State::Draining(_) => self.held,
         };
         Report {
             lease: self.id,

@@ -2,6 +2,7 @@
 
 mod leases;
 mod place;
+mod told;
 
 use std::fmt;
 use std::sync::PoisonError;
@@ -23,6 +24,7 @@ use super::sync::{Arc, Mutex, MutexGuard};
 use crate::Error;
 use crate::clock::Calendar;
 use crate::error::BudgetExceeded;
+use crate::event::Events;
 
 /// Where the attempts of a lease are written down.
 pub(super) type Journals = std::sync::Arc<Journal>;
@@ -50,6 +52,8 @@ struct Inner {
     calendar: Calendar,
     keepers: Keepers,
     shared: SharedBudgets,
+    /// Where it is told what becomes of leases.
+    events: Events,
 }
 
 impl Ledger {
@@ -60,11 +64,17 @@ impl Ledger {
 
     /// A ledger whose windows go by a calendar of one's own.
     pub fn with_calendar(calendar: Calendar) -> Self {
+        Self::watched(calendar, &Events::new())
+    }
+
+    /// A ledger that tells what becomes of its leases to the readers of `events`.
+    pub fn watched(calendar: Calendar, events: &Events) -> Self {
         Self(Arc::new(Inner {
             book: Mutex::new(Book::new()),
             calendar,
             keepers: Keepers::default(),
             shared: SharedBudgets::default(),
+            events: events.clone(),
         }))
     }
 

@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use iron_protocol::{LeaseId, RequestId};
 
 use super::attempt::{Ending, Part};
-use super::lease::{Lease, Report};
+use super::lease::{Closed, Lease, Report};
 use super::tranche::Want;
 use super::window::Span;
+use crate::event::LeaseEnd;
 
 /// All leases of one budget, the oldest first.
 #[derive(Debug)]
@@ -84,7 +85,7 @@ impl<J: Clone> Pool<J> {
 
     /// End one part of a reservation.
     pub(super) fn end(&mut self, part: &Part<J>, ending: Ending, request: RequestId) {
-        if let Some(lease) = self.leases.iter_mut().find(|lease| lease.id == part.lease) {
+        if let Some(lease) = self.by_id(part.lease) {
             lease.end(part, ending, request);
         }
     }
@@ -93,7 +94,7 @@ impl<J: Clone> Pool<J> {
     pub(super) fn enter(&mut self, span: Span) {
         if self.span != span {
             self.span = span;
-            self.drain();
+            self.drain(LeaseEnd::WindowOver);
         }
     }
 
@@ -105,13 +106,15 @@ impl<J: Clone> Pool<J> {
     pub(super) fn grant(&mut self, id: LeaseId, span: Span, granted: i64, journal: J) {
         let mut lease = Lease::new(id, span, granted, journal);
         if span == self.span {
-            self.leases.iter_mut().filter(|lease| lease.is_worn()).for_each(Lease::drain);
+            for lease in self.leases.iter_mut().filter(|lease| lease.is_worn()) {
+                lease.drain(LeaseEnd::Worn);
+            }
             // The next is taken while half of this one is left.
             self.low_water = granted / 2;
             self.dry = false;
             self.asked = false;
         } else {
-            lease.drain();
+            lease.drain(LeaseEnd::WindowOver);
         }
         self.leases.push_back(lease);
     }
@@ -146,7 +149,7 @@ impl<J: Clone> Pool<J> {
         }
         if self.is_low() {
             self.asked = true;
-            return Some(Want { least: 0, most: 0 });
+            return Some(Want::AHEAD);
         }
         None
     }
@@ -162,14 +165,25 @@ impl<J: Clone> Pool<J> {
     }
 
     /// Pay for no new call from any lease that is here now. The next is taken when a call needs it.
-    pub(super) fn drain(&mut self) {
+    pub(super) fn drain(&mut self, why: LeaseEnd) {
         self.low_water = 0;
-        self.leases.iter_mut().for_each(Lease::drain);
+        self.leases.iter_mut().for_each(|lease| lease.drain(why));
     }
 
-    /// Pay for no new call from that lease.
-    pub(super) fn drain_one(&mut self, id: LeaseId) {
-        self.leases.iter_mut().filter(|lease| lease.id == id).for_each(Lease::drain);
+    /// Pay for no new call from that lease: its journal cannot be written.
+    pub(super) fn abandon(&mut self, id: LeaseId) {
+        if let Some(lease) = self.by_id(id) {
+            lease.drain(LeaseEnd::Fault);
+        }
+    }
+
+    /// The source has written that lease off: what was granted, when this is first told.
+    pub(super) fn lose(&mut self, id: LeaseId) -> Option<i64> {
+        self.by_id(id)?.lose()
+    }
+
+    fn by_id(&mut self, id: LeaseId) -> Option<&mut Lease<J>> {
+        self.leases.iter_mut().find(|lease| lease.id == id)
     }
 
     /// What has changed since the last report; with `all` false, only where money goes back by it.
@@ -178,18 +192,17 @@ impl<J: Clone> Pool<J> {
         self.leases.iter().filter(due).map(Lease::report).collect()
     }
 
-    /// The source has been told. Leases that are over are forgotten: their journals.
-    pub(super) fn reported(&mut self, reports: &[Report]) -> Vec<J> {
+    /// The source has been told. Leases that are over are forgotten, and come back.
+    pub(super) fn reported(&mut self, reports: &[Report]) -> Vec<Closed<J>> {
         for report in reports {
-            if let Some(lease) = self.leases.iter_mut().find(|lease| lease.id == report.lease) {
+            if let Some(lease) = self.by_id(report.lease) {
                 lease.reported(report);
             }
         }
         let over = |lease: &Lease<J>| lease.is_over() && !lease.has_changed();
-        let journals =
-            self.leases.iter().filter(|lease| over(lease)).map(|lease| lease.journal.clone()).collect();
+        let closed = self.leases.iter().filter(|lease| over(lease)).map(Lease::closed).collect();
         self.leases.retain(|lease| !over(lease));
-        journals
+        closed
     }
 
     pub(super) fn is_empty(&self) -> bool {

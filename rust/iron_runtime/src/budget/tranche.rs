@@ -20,6 +20,11 @@ pub(crate) struct Want {
     pub(crate) most: i64,
 }
 
+impl Want {
+    /// No call waits: the next tranche is taken before what there is runs out.
+    pub(crate) const AHEAD: Self = Self { least: 0, most: 0 };
+}
+
 /// With nothing waiting a tranche is this part of what is left: a machine that loses power loses two of them at most.
 const PART: i64 = 16;
 /// And at least this part of the limit, or the last cent would take tranches without end.

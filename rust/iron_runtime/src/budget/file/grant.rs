@@ -6,7 +6,8 @@ use rusqlite::{Connection, Result, params};
 use super::lease::LeaseRow;
 use super::loss;
 use super::period::{Amounts, Period};
-use super::{BudgetKey, LedgerFile};
+use super::recover::Left;
+use super::{BudgetKey, DeadLease, LedgerFile};
 use crate::budget::account::View;
 use crate::budget::fault::LedgerFault;
 use crate::budget::journal::Journal;
@@ -22,6 +23,8 @@ pub(crate) struct Opened {
     /// Of what is open, that which other processes hold.
     pub(crate) elsewhere: i64,
     pub(crate) outcome: Outcome,
+    /// Leases of dead processes that were taken back for it.
+    pub(crate) recovered: Vec<DeadLease>,
 }
 
 #[derive(Debug)]
@@ -125,19 +128,29 @@ impl LedgerFile {
                 period.claim(now);
             }
             period.save(transaction, now)?;
-            Ok(Opened { span: period.span, amounts: period.amounts, elsewhere: shared.open, outcome })
+            let (amounts, elsewhere) = (period.amounts, shared.open);
+            Ok(Opened { span: period.span, amounts, elsewhere, outcome, recovered: Vec::new() })
         });
-        match &opened {
-            Ok(_) => left.iter().for_each(super::recover::Left::remove),
-            Err(_) => drop(std::fs::remove_file(self.journal_path(lease))),
+        match opened {
+            Ok(opened) => Ok(Opened { recovered: left.into_iter().map(Left::remove).collect(), ..opened }),
+            Err(fault) => {
+                drop(std::fs::remove_file(self.journal_path(lease)));
+                Err(fault)
+            }
         }
-        opened
     }
 
-    /// Write down what has become of leases: the accounts of their windows follow. Those that are over are closed.
-    pub(crate) fn report(&mut self, reports: &[Report], now: i64) -> Result<(), LedgerFault> {
+    /// Write down what has become of leases: the accounts of their windows follow. Those that are over are closed. What
+    /// comes back are those that another process has found without a journal: nothing of them is left to account for.
+    pub(crate) fn report(&mut self, reports: &[Report], now: i64) -> Result<Vec<LeaseId>, LedgerFault> {
         self.transact(|transaction| {
-            Ok(reports.iter().try_for_each(|report| report_one(transaction, report, now))?)
+            let mut lost = Vec::new();
+            for report in reports {
+                if !report_one(transaction, report, now)? && loss::was(transaction, report.lease)? {
+                    lost.push(report.lease);
+                }
+            }
+            Ok(lost)
         })
     }
 }
@@ -169,15 +182,10 @@ impl Shared {
     }
 }
 
-/// Amounts in a report are totals: what they add to the row is what the accounts change by.
-fn report_one(connection: &Connection, report: &Report, now: i64) -> Result<()> {
-    let Some(row) = LeaseRow::by_id(connection, report.lease)? else {
-        // Otherwise it was closed by a report whose answer was lost.
-        if loss::was(connection, report.lease)? {
-            tracing::error!(lease = %report.lease, "a lease became a loss: its journal was deleted while it was in use");
-        }
-        return Ok(());
-    };
+/// Amounts in a report are totals: what they add to the row is what the accounts change by. `false` if the lease is no
+/// longer known: a report has closed it whose answer was lost, or it has become a loss.
+fn report_one(connection: &Connection, report: &Report, now: i64) -> Result<bool> {
+    let Some(row) = LeaseRow::by_id(connection, report.lease)? else { return Ok(false) };
     let doubted = row.doubt(connection, &report.doubts, now)?;
     let settled = report.settled - row.settled;
     let overage = report.overage - row.overage;
@@ -190,7 +198,9 @@ fn report_one(connection: &Connection, report: &Report, now: i64) -> Result<()> 
     accounts.overspend(overage);
     period.save(connection, now)?;
     if report.closes() {
-        return row.delete(connection);
+        row.delete(connection)?;
+    } else {
+        row.update(connection, report, doubted)?;
     }
-    row.update(connection, report, doubted)
+    Ok(true)
 }

@@ -28,6 +28,7 @@ pub use loss::{LossRelease, LossState};
 pub use period::Amounts;
 pub use place::refuse_network;
 pub use prune::Pruned;
+pub(crate) use recover::DeadLease;
 pub use recover::Recovered;
 
 use super::fault::LedgerFault;

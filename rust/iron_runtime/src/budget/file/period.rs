@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, Row, Transaction, params};
 
 use super::BudgetKey;
-use crate::budget::window::Span;
+use crate::budget::window::{Span, Window};
 
 /// For how long a process is believed to wait that has said so.
 const CLAIM_SECONDS: i64 = 2;
@@ -70,6 +70,20 @@ impl Amounts {
         if now >= span.ends {
             self.expired = std::mem::take(&mut self.available);
         }
+    }
+}
+
+impl BudgetKey {
+    /// Whose window it is.
+    pub(super) fn of_period(connection: &Connection, period: i64) -> Result<Self> {
+        connection
+            .prepare_cached(
+                "SELECT name, every FROM budget JOIN period ON budget.id = period.budget WHERE period.id = ?1",
+            )?
+            .query_row([period], |row| {
+                let window: String = row.get(1)?;
+                Ok(Self { name: row.get(0)?, window: Window::from_name(&window).unwrap_or_default() })
+            })
     }
 }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::lease::LeaseRow;
 use super::loss::{self, Holder};
 use super::period::Period;
-use super::{LedgerFile, Undone};
+use super::{BudgetKey, LedgerFile, Undone};
 use crate::budget::attempt::Doubt;
 use crate::budget::fault::LedgerFault;
 use crate::budget::journal::{self, Replay};
@@ -30,18 +30,30 @@ pub struct Recovered {
     pub loss: i64,
 }
 
+/// A lease of a dead process, which has been settled.
+#[derive(Clone, Debug)]
+pub(crate) struct DeadLease {
+    pub(crate) key: BudgetKey,
+    pub(crate) id: LeaseId,
+    pub(crate) granted: i64,
+    pub(crate) pid: u32,
+    pub(crate) found: Recovered,
+}
+
 /// A journal that has been settled, to be removed once that is written. It stays locked until then.
 #[derive(Debug)]
 pub(super) struct Left {
     path: PathBuf,
     _locked: Option<File>,
-    found: Recovered,
+    dead: DeadLease,
 }
 
 impl Left {
-    pub(super) fn remove(&self) {
+    /// Remove the journal.
+    pub(super) fn remove(self) -> DeadLease {
         // One that stays is removed at the next opening: its lease is known no more.
         drop(std::fs::remove_file(&self.path));
+        self.dead
     }
 }
 
@@ -63,14 +75,19 @@ impl LedgerFile {
     /// # Errors
     /// [`LedgerFault`]; then nothing has changed.
     pub fn recover(&mut self, calendar: &Calendar) -> Result<Recovered, LedgerFault> {
+        let dead = self.settle_dead(calendar)?;
+        Ok(dead.into_iter().fold(Recovered::default(), |sum, one| sum.and(one.found)))
+    }
+
+    /// As [`LedgerFile::recover`], lease by lease.
+    pub(crate) fn settle_dead(&mut self, calendar: &Calendar) -> Result<Vec<DeadLease>, LedgerFault> {
         let (dead, now) = (self.dead_in_reach(), calendar.seconds());
         let left = self.transact(|transaction| {
             let left = dead.take_back(transaction, None, now)?;
             dead.remove_strays(transaction)?;
             Ok(left)
         })?;
-        left.iter().for_each(Left::remove);
-        Ok(left.iter().fold(Recovered::default(), |sum, one| sum.and(one.found)))
+        Ok(left.into_iter().map(Left::remove).collect())
     }
 }
 
@@ -112,7 +129,9 @@ impl Dead {
                 let holder = Holder { pid, boot: boot.as_deref(), is_dead: locked.is_some() };
                 loss::note(connection, &row, found.loss, &holder, now)?;
             }
-            left.push(Left { path, _locked: locked, found });
+            let key = BudgetKey::of_period(connection, row.period)?;
+            let dead = DeadLease { key, id: row.id, granted: row.granted, pid, found };
+            left.push(Left { path, _locked: locked, dead });
         }
         Ok(left)
     }

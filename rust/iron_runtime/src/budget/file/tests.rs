@@ -18,6 +18,7 @@ use crate::budget::pool::Pool;
 use crate::budget::tranche::Want;
 use crate::budget::window::Span;
 use crate::clock::Calendar;
+use crate::event::LeaseEnd;
 
 const LIMIT: i64 = 10_000;
 const DAY: i64 = 86_400;
@@ -98,8 +99,8 @@ impl Process {
     fn report(&mut self, now: i64) {
         let reports = self.pool.reports(true);
         self.file.report(&reports, now).unwrap();
-        for journal in self.pool.reported(&reports) {
-            std::fs::remove_file(journal.path()).unwrap();
+        for closed in self.pool.reported(&reports) {
+            std::fs::remove_file(closed.journal.path()).unwrap();
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::budget::fault::LedgerFault;
 use crate::budget::file::{LedgerFile, Outcome};
 use crate::budget::ledger::Ledger;
 use crate::budget::tranche::Want;
+use crate::event::LeaseEnd;
 
 /// What is leased goes back after so many ticks without a call.
 const IDLE_TICKS: u32 = 40;
@@ -45,70 +46,81 @@ impl Kept {
             self.see(file.standing(&self.account.key, now)?.view());
             self.seen_limit = limit;
         }
-        let drains = self.left || (ticked && self.should_drain(ledger, file, now)?);
+        let drains = match (self.left, ticked) {
+            (true, _) => Some(LeaseEnd::GivenBack),
+            (false, true) => self.should_drain(ledger, file, now)?,
+            (false, false) => None,
+        };
         self.report(ledger, file, now, drains, reports)?;
         if self.left { Ok(()) } else { self.lease(ledger, file) }
     }
 
-    /// Whether what is leased has to go back: nobody here uses it, others wait for it, or its file is gone.
+    /// Why what is leased has to go back, if it has: others wait for it, nobody here uses it, or its file is gone.
     fn should_drain(
         &mut self,
         ledger: &Ledger,
         file: &mut LedgerFile,
         now: i64,
-    ) -> Result<bool, LedgerFault> {
+    ) -> Result<Option<LeaseEnd>, LedgerFault> {
         if let Err(fault) = file.check_place() {
-            self.drain(ledger);
+            self.drain(ledger, LeaseEnd::Fault);
             return Err(fault);
         }
         let standing = file.standing(&self.account.key, now)?;
         self.see(standing.view());
         let mut book = ledger.lock();
-        let Some(pool) = book.pool(self.account.node) else { return Ok(false) };
+        let Some(pool) = book.pool(self.account.node) else { return Ok(None) };
         pool.may_ask(standing.amounts.available > 0);
         let is_idle = pool.taken() == self.taken;
         self.idle_ticks = if is_idle { self.idle_ticks + 1 } else { 0 };
         self.taken = pool.taken();
-        Ok(standing.claimed || self.idle_ticks >= IDLE_TICKS)
+        let idle = (self.idle_ticks >= IDLE_TICKS).then_some(LeaseEnd::Idle);
+        Ok(if standing.claimed { Some(LeaseEnd::Wanted) } else { idle })
     }
 
-    pub(super) fn drain(&self, ledger: &Ledger) {
+    pub(super) fn drain(&self, ledger: &Ledger, why: LeaseEnd) {
         if let Some(pool) = ledger.lock().pool(self.account.node) {
-            pool.drain();
+            pool.drain(why);
         }
     }
 
-    /// Report what has changed, and remove the journals of leases that are over.
+    /// Report what has changed, and remove the journals of leases that are over; `drains` gives all of them back.
     pub(super) fn report(
         &self,
         ledger: &Ledger,
         file: &mut LedgerFile,
         now: i64,
-        drains: bool,
+        drains: Option<LeaseEnd>,
         all: bool,
     ) -> Result<(), LedgerFault> {
         let reports = {
             let mut book = ledger.lock();
             let Some(pool) = book.pool(self.account.node) else { return Ok(()) };
             pool.enter(self.account.span(now));
-            if drains {
-                pool.drain();
+            if let Some(why) = drains {
+                pool.drain(why);
             }
-            pool.reports(all || drains)
+            pool.reports(all || drains.is_some())
         };
         if reports.is_empty() {
             return Ok(());
         }
-        file.report(&reports, now)?;
+        let lost = file.report(&reports, now)?;
         let standing = file.standing(&self.account.key, now)?;
-        let over = {
+        let (lost, closed) = {
             let mut book = ledger.lock();
             self.see(standing.view());
-            book.pool(self.account.node).map(|pool| pool.reported(&reports)).unwrap_or_default()
+            let Some(pool) = book.pool(self.account.node) else { return Ok(()) };
+            let lost: Vec<_> = lost.into_iter().filter_map(|id| Some((id, pool.lose(id)?))).collect();
+            (lost, pool.reported(&reports))
         };
-        for journal in over {
+        for (id, granted) in lost {
+            ledger.tell_lost(&self.account.key, id, granted);
+        }
+        for closed in closed {
+            ledger.tell_closed(&self.account.key, &closed);
             // One that stays is removed at the next opening of the file.
-            drop(std::fs::remove_file(journal.path()));
+            drop(std::fs::remove_file(closed.journal.path()));
         }
         Ok(())
     }
@@ -122,8 +134,10 @@ impl Kept {
             let now = ledger.calendar().seconds();
             let opened = file.open_lease(&self.account.key, want, now)?;
             self.see(View { amounts: opened.amounts, elsewhere: opened.elsewhere });
+            ledger.tell_recovered(&opened.recovered);
             match opened.outcome {
                 Outcome::Granted { amount, journal } => {
+                    ledger.tell_taken(&self.account.key, journal.lease(), amount, want == Want::AHEAD);
                     ledger.grant(self.account.node, opened.span, amount, journal);
                 }
                 Outcome::Short => {

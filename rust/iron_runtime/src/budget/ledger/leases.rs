@@ -42,7 +42,7 @@ impl Ledger {
     /// A lease whose journal cannot be written pays for no new call.
     pub(in crate::budget) fn abandon(&self, node: NodeId, lease: LeaseId) {
         if let Some(pool) = self.lock().pool(node) {
-            pool.drain_one(lease);
+            pool.abandon(lease);
         }
     }
 

@@ -37,7 +37,7 @@ fn money_of_a_window_settles_in_it() {
     // The clock was wrong: what had expired is there again, and no more than that.
     let standing = process.file.standing(&daily(), now).unwrap();
     assert_eq!((standing.amounts.available, standing.amounts.expired), (LIMIT - 300, 0));
-    process.pool.drain();
+    process.pool.drain(LeaseEnd::GivenBack);
     process.report(now);
     assert!(!process.open(&daily(), Want { least: LIMIT - 299, most: LIMIT }, now));
     assert!(process.open(&daily(), Want { least: LIMIT - 300, most: LIMIT }, now));
@@ -73,7 +73,7 @@ fn a_process_that_waits_is_heard_by_those_who_hold() {
     assert!(!other.open(&daily(), Want { least: 10, most: 10 }, now));
     assert!(holder.file.standing(&daily(), now).unwrap().claimed);
     assert!(!holder.file.standing(&daily(), now + 3).unwrap().claimed, "for a while");
-    holder.pool.drain();
+    holder.pool.drain(LeaseEnd::GivenBack);
     holder.report(now);
     assert!(other.open(&daily(), Want { least: 10, most: 10 }, now));
 }
@@ -123,7 +123,7 @@ fn a_report_that_is_made_again_changes_nothing() {
     process.begin(200, now, &daily());
     process.end(0, Ending::Settled(50));
     process.end(0, Ending::InDoubt);
-    process.pool.drain();
+    process.pool.drain(LeaseEnd::GivenBack);
     let reports = process.pool.reports(true);
     for _ in 0..2 {
         process.file.report(&reports, now).unwrap();
@@ -149,7 +149,7 @@ fn the_newest_windows_are_kept_and_no_more() {
     };
     let expected: Vec<i64> = (51..=450).rev().chain([0]).collect();
     assert_eq!(starts(&mut process), expected, "the first has an open lease");
-    process.pool.drain();
+    process.pool.drain(LeaseEnd::GivenBack);
     process.report(last);
     let bytes = || directory.path().join("ledger.db").metadata().unwrap().len();
     process.file.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();

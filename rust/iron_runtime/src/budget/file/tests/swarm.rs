@@ -111,7 +111,7 @@ impl World {
             }
             Step::Report => process.report(now),
             Step::Drain => {
-                process.pool.drain();
+                process.pool.drain(LeaseEnd::GivenBack);
                 process.report(now);
             }
             Step::Crash { torn } => self.crash(who, torn),
