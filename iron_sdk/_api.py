@@ -171,6 +171,8 @@ def stream(messages: str | Sequence[object], **options: Any) -> ChatStream[Any]:
 def events() -> Events:
     """Read along what happens to the calls of all clients in this process, from now on.
 
+    `Client.events` reads along one client alone.
+
     Returns:
         An iterator for `async for`, or for `for` in a thread of its own. It ends when closed: by `close`,
         or by leaving its `with` or `async with` block.
@@ -182,8 +184,9 @@ def events() -> Events:
         ...             print(event.upstream, event.cost)
     """
     from iron_sdk._events import Events
+    from iron_sdk._iron import EventReader
 
-    return Events()
+    return Events(EventReader())
 
 
 def estimate(

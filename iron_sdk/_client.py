@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from iron_sdk._answers import Approver, Detector
     from iron_sdk._callbacks import Callbacks
     from iron_sdk._caller import CallerLike
+    from iron_sdk._events import Events
     from iron_sdk._options import ChatOptions, EmbedOptions
     from iron_sdk._schema import Parse
     from iron_sdk._stats import Stats
@@ -141,6 +142,25 @@ class ClientBase:
         from iron_sdk._stats import read
 
         return read(self._native.stats())
+
+    def events(self) -> Events:
+        """Read along what happens to the calls of this client, from now on.
+
+        Leases of budgets in a ledger file are the process's: `iron.events` tells of them.
+
+        Returns:
+            An iterator for `async for`, or for `for` in a thread of its own. It ends once the client is
+            closed and its last call has ended, and when it is closed itself: by `close`, or by leaving its
+            `with` or `async with` block.
+
+        Examples:
+            >>> async with client.events() as events:
+            ...     async for event in events:
+            ...         print(event)
+        """
+        from iron_sdk._events import Events
+
+        return Events(self._native.events())
 
     @override
     def __repr__(self) -> str:

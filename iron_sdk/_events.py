@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from iron_sdk._errors import ClosedError, ForkedProcessError
 from iron_sdk._happened import KINDS, Event, event_of
-from iron_sdk._iron import EventReader
 from iron_sdk._loop import current_port
 
 if TYPE_CHECKING:
@@ -15,18 +14,21 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from iron_sdk._iron import EventReader
+
 
 class Events:
-    """Events of all clients of the process, from the making of this object until `close`.
+    """Events of all clients of the process, or of one, from the making of this object until its `close`.
 
-    Iterate with `async for`, or with `for` in a thread without an event loop. Reading never slows calls down:
-    up to 4,096 events wait for each reader, and a slower one is told by `EventsDropped` how many it missed.
+    Those of one client end with it too: once it is closed and its last call has ended. Iterate with
+    `async for`, or with `for` in a thread without an event loop. Reading never slows calls down: up to 4,096
+    events wait for each reader, and a slower one is told by `EventsDropped` how many it missed.
     """
 
     __slots__ = ("_native", "_ready")
 
-    def __init__(self) -> None:
-        self._native = EventReader()
+    def __init__(self, native: EventReader) -> None:
+        self._native = native
         self._ready: deque[Event] = deque()
 
     def close(self) -> None:

@@ -91,6 +91,39 @@ async def test_every_reader_sees_every_event_and_one_that_left_none(iron_client)
     second.close()
 
 
+async def test_a_client_tells_of_its_own_calls_until_it_is_closed(iron_client, iron_simulator):
+    async with iron_simulator.client() as other:
+        events, second, all_calls = other.events(), other.events(), iron.events()
+        waiting = asyncio.ensure_future(anext(events))
+        await iron_client.chat("Hello")
+        reply = await other.chat("Hello")
+        assert (await waiting).request_id == reply.request_id
+        assert len(await read(all_calls, iron.CallFinished)) == 2
+        left = other.events()
+        left.close()
+    assert [event async for event in left] == []
+    assert [type(event) async for event in events] == [iron.CallFinished]
+    told = [event async for event in second]
+    assert [event.request_id for event in told] == [reply.request_id] * 2
+    assert await anext(events, None) is None
+    assert [event async for event in other.events()] == [], "of a closed client nothing more comes"
+    all_calls.close()
+
+
+async def test_a_closed_client_tells_of_the_calls_that_go_on(iron_simulator):
+    iron_simulator.set_rules([{"reply": {"text": "one two"}}])
+    client = iron_simulator.client()
+    events = client.events()
+    async with client.stream("Hello") as stream:
+        closing = asyncio.ensure_future(client.aclose())
+        await asyncio.sleep(0)
+        with pytest.raises(iron.ClosedError):
+            await client.chat("Hello")
+        await stream.reply()
+    await closing
+    assert [type(event) async for event in events] == [iron.CallStarted, iron.CallFinished]
+
+
 async def test_a_slow_reader_is_told_what_it_missed(iron_client):
     events = iron.events()
     with iron.budget("0"):
@@ -127,6 +160,19 @@ async def test_a_wait_that_is_cancelled_loses_nothing(iron_client):
     assert [type(event) for event in told] == [iron.CallStarted, iron.CallFinished]
     assert told[0].request_id == reply.request_id
     events.close()
+
+
+def test_a_thread_reads_along_a_client_until_it_is_closed(iron_simulator):
+    client = iron_simulator.sync_client()
+    events, told = client.events(), []
+    reader = threading.Thread(target=lambda: told.extend(events))
+    reader.start()
+    with iron_simulator.sync_client() as other:
+        other.chat("Hello")
+    with client:
+        client.chat("Hello")
+    reader.join()
+    assert [type(event) for event in told] == [iron.CallStarted, iron.CallFinished]
 
 
 def test_a_thread_reads_along_without_a_loop(iron_simulator):

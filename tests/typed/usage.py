@@ -79,6 +79,7 @@ async def budgets(client: iron.Client) -> None:
 
 async def watching(client: iron.Client) -> None:
     assert_type(client.stats().refused, dict[str, int])
+    assert_type(client.events(), iron.Events)
     async with iron.events() as events:
         await client.chat("Hello")
         async for event in events:

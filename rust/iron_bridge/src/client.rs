@@ -12,7 +12,7 @@ use crate::budget::{Budget, ledger};
 use crate::callback::{Caller, CallerKey};
 use crate::convert::options::Options;
 use crate::convert::{Fault, Intake, money, request};
-use crate::events::events;
+use crate::events::{EventReader, events};
 use crate::port::Port;
 use crate::runtime::Owned;
 use crate::stream::Stream;
@@ -161,6 +161,11 @@ impl Client {
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let client = self.0.get(py)?;
         stats::python(py, client)
+    }
+
+    /// A reader of what happens to this client's calls.
+    fn events(&self, py: Python<'_>) -> PyResult<EventReader> {
+        Ok(EventReader::of(self.0.get(py)?.events()))
     }
 
     /// Refuse new calls.

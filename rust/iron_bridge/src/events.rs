@@ -30,6 +30,13 @@ pub(crate) fn events() -> &'static Events {
 #[pyclass(frozen, module = "iron_sdk._iron")]
 pub(crate) struct EventReader(Owned<Arc<Source>>);
 
+impl EventReader {
+    pub(crate) fn of(reader: iron_runtime::EventReader) -> Self {
+        let place = Mutex::new(Place { reader: Some(reader), ahead: None });
+        Self(Owned::new(Arc::new(Source { place, closed: CancellationToken::new() })))
+    }
+}
+
 struct Source {
     /// Locked across the wait by whoever waits, so that `take` never waits for it.
     place: Mutex<Place>,
@@ -37,6 +44,7 @@ struct Source {
 }
 
 struct Place {
+    /// Gone when nothing more will come.
     reader: Option<iron_runtime::EventReader>,
     /// What ended the last wait.
     ahead: Option<Told>,
@@ -57,9 +65,12 @@ impl Source {
             return;
         }
         if let Some(events) = reader {
-            tokio::select! {
-                told = events.next() => *ahead = told,
-                () = self.closed.cancelled() => *reader = None,
+            *ahead = tokio::select! {
+                told = events.next() => told,
+                () = self.closed.cancelled() => None,
+            };
+            if ahead.is_none() {
+                *reader = None;
             }
         }
     }
@@ -73,12 +84,11 @@ impl EventReader {
         if runtime::forked() {
             return Err(crate::error::forked(py));
         }
-        let place = Mutex::new(Place { reader: Some(events().read()), ahead: None });
-        Ok(Self(Owned::new(Arc::new(Source { place, closed: CancellationToken::new() }))))
+        Ok(Self::of(events().read()))
     }
 
-    /// All events that have come, each with its kind, its time and its fields; an empty list when closed; `None` while
-    /// there is nothing.
+    /// All events that have come, each with its kind, its time and its fields; an empty list when no more will come;
+    /// `None` while there is nothing.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
         let source = self.0.get(py)?;
         if source.closed.is_cancelled() {
@@ -86,8 +96,9 @@ impl EventReader {
         }
         let Ok(mut place) = source.place.try_lock() else { return Ok(None) };
         let told: Vec<Told> = std::iter::from_fn(|| place.take()).take(MAX_BATCH).collect();
+        let has_ended = place.reader.is_none();
         drop(place);
-        if told.is_empty() {
+        if told.is_empty() && !has_ended {
             return Ok(None);
         }
         let told = told.into_iter().map(|told| python(py, told)).collect::<PyResult<Vec<_>>>()?;

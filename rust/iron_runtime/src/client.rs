@@ -10,7 +10,7 @@ use crate::audit::Auditor;
 use crate::budget::{Budget, Ledger};
 use crate::call::{CallContext, ChatRequest, EmbedRequest, Reply};
 use crate::config::{ClientBudget, Config};
-use crate::event::Events;
+use crate::event::{EventReader, Events};
 use crate::extension::Extensions;
 use crate::limit::Limits;
 use crate::pipeline::{self, Engine};
@@ -57,7 +57,8 @@ impl Client {
         let budget = config.budget.as_ref().map(|budget| open(budget, ledger)).transpose()?;
         let limits = Limits::new(&config.limits);
         let auditor = config.audit.as_ref().map(Auditor::new).transpose()?;
-        let pool = Pool::new(config.breaker, config.retry, events);
+        let events = Events::within(events);
+        let pool = Pool::new(config.breaker, config.retry, &events);
         Ok(Self(Arc::new(Engine {
             config,
             extensions,
@@ -133,6 +134,12 @@ impl Client {
     /// What the calls have come to so far.
     pub fn stats(&self) -> Stats {
         self.0.watchers.counters.read()
+    }
+
+    /// Read along what happens to the calls of this client alone, from now on until it is closed and the last of them has
+    /// ended, or it is gone.
+    pub fn events(&self) -> EventReader {
+        self.0.watchers.events.read_during(&self.0.in_flight)
     }
 
     /// Refuse every call from now on; calls in flight go on.

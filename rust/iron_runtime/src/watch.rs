@@ -22,8 +22,8 @@ pub(crate) struct Watchers {
 }
 
 impl Watchers {
-    pub(crate) fn new(events: &Events) -> Self {
-        Self { counters: Counters::default(), events: events.clone() }
+    pub(crate) fn new(events: Events) -> Self {
+        Self { counters: Counters::default(), events }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is told of calls: counters that add up, and events for whoever reads along.
 
+use futures::FutureExt;
 use iron_protocol::{ErrorCode, NanoUsd};
 use iron_runtime::budget::Budget;
 use iron_runtime::{CallContext, EmbedRequest, EventReader, Events, Happened, Operation, Told};
@@ -155,4 +156,36 @@ async fn a_slow_reader_is_told_how_much_it_missed_and_holds_nobody_up() {
     let mut other = events.read();
     client.chat(request.clone(), CallContext::new()).await.unwrap_err();
     assert!(matches!(next(&mut other).await, Happened::Started { .. }));
+}
+
+#[tokio::test]
+async fn a_client_tells_of_its_own_calls_alone_until_it_is_closed_and_the_last_has_ended() {
+    let events = Events::new();
+    let rules = vec![Reply::tokens(50).into()];
+    let rig = Rig::new(rules).await;
+    let client = || rig::watched(&rig.ledger, &rig.simulator.url(), json!({}), &events).unwrap();
+    let (one, other, mut all) = (client(), client(), events.read());
+    let (mut first, mut second) = (one.events(), one.events());
+    other.chat(ask("Hello", 100), CallContext::new()).await.unwrap();
+    let mut stream = one.stream(ask("Hello", 100), CallContext::new()).await.unwrap();
+    one.close();
+    assert!(matches!(next(&mut first).await, Happened::Started { operation: Operation::Stream, .. }));
+    assert!(first.next().now_or_never().is_none(), "a call is in flight, and may tell something");
+    stream.reply().await.unwrap();
+    drop(stream);
+    assert!(matches!(next(&mut first).await, Happened::Finished { .. }));
+    assert!(soon(first.next()).await.is_none());
+    let mut told = Vec::new();
+    while let Some(Told::Event(event)) = soon(second.next()).await {
+        told.push(event);
+    }
+    assert_eq!(told.len(), 2, "{told:?}");
+    for _ in 0..4 {
+        next(&mut all).await;
+    }
+    assert!(all.take().is_none(), "what is told of one client is told of all, once");
+
+    let mut left = other.events();
+    drop(other);
+    assert!(soon(left.next()).await.is_none(), "a client that is gone tells nothing more");
 }

@@ -1,10 +1,11 @@
 //! Where events are told, and who reads them: each at its own pace, and never more than it keeps up with.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::broadcast::{self, Receiver, Sender};
+use tokio_util::task::TaskTracker;
 
 use super::{Event, Happened};
 use crate::clock::calendar_now;
@@ -21,6 +22,8 @@ struct Shared {
     readers: AtomicUsize,
     /// Made for the first reader: its queue takes some memory.
     sender: OnceLock<Sender<Arc<Event>>>,
+    /// Where everything is told too.
+    outer: Option<Events>,
 }
 
 impl Events {
@@ -29,21 +32,45 @@ impl Events {
         Self::default()
     }
 
-    /// Read along from now on.
-    pub fn read(&self) -> EventReader {
-        let receiver = self.0.sender.get_or_init(|| broadcast::channel(CAPACITY).0).subscribe();
-        self.0.readers.fetch_add(1, Ordering::Relaxed);
-        EventReader { receiver, events: self.clone() }
+    /// With no reader, a part of `outer`: its readers are told what is told here.
+    pub(crate) fn within(outer: &Self) -> Self {
+        Self(Arc::new(Shared { outer: Some(outer.clone()), ..Shared::default() }))
     }
 
-    /// Tell what happened. With no reader it costs the look at one number, and `what` is not made.
+    /// Read along from now on, until these events are gone.
+    pub fn read(&self) -> EventReader {
+        self.reader(None)
+    }
+
+    /// Read along from now on, until `calls` is closed and the last of them has ended.
+    pub(crate) fn read_during(&self, calls: &TaskTracker) -> EventReader {
+        self.reader(Some(calls.clone()))
+    }
+
+    fn reader(&self, calls: Option<TaskTracker>) -> EventReader {
+        let receiver = self.0.sender.get_or_init(|| broadcast::channel(CAPACITY).0).subscribe();
+        self.0.readers.fetch_add(1, Ordering::Relaxed);
+        EventReader { receiver, events: Arc::downgrade(&self.0), calls }
+    }
+
+    /// Tell what happened. With no reader it costs the look at a number or two, and `what` is not made.
     pub(crate) fn tell(&self, what: impl FnOnce() -> Happened) {
-        if self.0.readers.load(Ordering::Relaxed) == 0 {
-            return;
+        if self.is_read() {
+            self.send(&Arc::new(Event { at: calendar_now(), what: what() }));
         }
+    }
+
+    fn is_read(&self) -> bool {
+        self.0.readers.load(Ordering::Relaxed) > 0 || self.0.outer.as_ref().is_some_and(Self::is_read)
+    }
+
+    fn send(&self, event: &Arc<Event>) {
         if let Some(sender) = self.0.sender.get() {
             // The last reader may have gone in between.
-            drop(sender.send(Arc::new(Event { at: calendar_now(), what: what() })));
+            drop(sender.send(event.clone()));
+        }
+        if let Some(outer) = &self.0.outer {
+            outer.send(event);
         }
     }
 }
@@ -52,7 +79,9 @@ impl Events {
 #[derive(Debug)]
 pub struct EventReader {
     receiver: Receiver<Arc<Event>>,
-    events: Events,
+    events: Weak<Shared>,
+    /// With the end of these nothing more comes.
+    calls: Option<TaskTracker>,
 }
 
 /// What a reader gets.
@@ -65,12 +94,21 @@ pub enum Told {
 }
 
 impl EventReader {
-    /// Wait for the next.
+    /// Wait for the next; `None` when nothing more will come.
     ///
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn next(&mut self) -> Option<Told> {
-        match self.receiver.recv().await {
+        let received = match &self.calls {
+            None => self.receiver.recv().await,
+            Some(calls) => tokio::select! {
+                biased;
+                received = self.receiver.recv() => received,
+                // What the last call told is in the queue by now.
+                () = calls.wait() => return self.take(),
+            },
+        };
+        match received {
             Ok(event) => Some(Told::Event(event)),
             Err(RecvError::Lagged(count)) => Some(Told::Dropped(count)),
             Err(RecvError::Closed) => None,
@@ -89,6 +127,8 @@ impl EventReader {
 
 impl Drop for EventReader {
     fn drop(&mut self) {
-        self.events.0.readers.fetch_sub(1, Ordering::Relaxed);
+        if let Some(events) = self.events.upgrade() {
+            events.readers.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
