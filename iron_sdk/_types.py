@@ -105,7 +105,7 @@ class Finding:
     direction: str
     """Where the text went: `input`, `output`, `tool_arguments` or `tool_results`."""
     action: str
-    """What was done: `log`, `mask`, `hash`, `redact`."""
+    """What was done: `log`, `mask`, `pseudonymize`, `hash`, `redact`."""
     rule: str
     """The rule that decided."""
     score: float

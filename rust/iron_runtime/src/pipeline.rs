@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use iron_protocol::RequestId;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -25,7 +26,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use self::asked::Asked;
 use self::attempt::Answer;
 pub(crate) use self::attempt::Open;
-pub(crate) use self::screen::StreamScreen;
+use self::screen::Pseudonyms;
+pub(crate) use self::screen::{StreamRestore, StreamScreen};
 use crate::Error;
 use crate::audit::{Auditor, Prompt};
 use crate::budget::{Budget, Ledger};
@@ -72,6 +74,10 @@ pub(crate) struct Call {
     policies: Arc<[PolicySet]>,
     /// Those policies as they speak of this call, once it is screened.
     held: Option<Arc<Chain>>,
+    /// Those that its policies make.
+    pseudonyms: Option<Pseudonyms>,
+    /// The reply before its placeholders were restored, if any were.
+    said: Option<Bytes>,
     who: Arc<Who>,
     began: Instant,
     deadline: Instant,
@@ -226,6 +232,8 @@ impl Call {
             chain,
             policies,
             held: None,
+            pseudonyms: None,
+            said: None,
             who,
             began,
             deadline: began + total,
@@ -269,7 +277,8 @@ impl Call {
             Ok(Answer::Whole { body, raw, usage, upstream }) => {
                 let report = self.report(usage, upstream);
                 if self.is_noted() {
-                    self.note_reply(body.clone());
+                    let said = self.said.take().unwrap_or_else(|| body.clone());
+                    self.note_reply(said);
                 }
                 self.watch.answered(&report);
                 Ok(Reply { report, body, raw })
@@ -300,7 +309,13 @@ impl Call {
 
     /// The policies at work on what a stream shows.
     pub(crate) fn stream_screen(&self, request: &ChatRequest) -> Option<StreamScreen> {
-        self.held.as_ref().map(|policies| StreamScreen::new(policies, request))
+        let screen = |policies| StreamScreen::new(policies, request).with(self.pseudonyms.clone());
+        self.held.as_ref().map(screen)
+    }
+
+    /// The way back of a stream's placeholders, if there are any.
+    pub(crate) fn stream_restore(&self) -> Option<StreamRestore> {
+        self.pseudonyms.as_ref().and_then(StreamRestore::new)
     }
 
     /// Tell of what was found.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::Error;
+use crate::policy::Vault;
 use crate::tool::Tally;
 
 /// No name is longer, so that every record of it fits a line.
@@ -17,7 +18,7 @@ pub struct Who {
     pub tags: Vec<Arc<str>>,
 }
 
-/// One run of an agent. Clones share what lives as long as the run.
+/// One run of an agent. Clones share what lives as long as the run; a run within another shares nothing with it.
 #[derive(Clone, Debug)]
 pub struct Run(Arc<Shared>);
 
@@ -26,6 +27,8 @@ struct Shared {
     who: Arc<Who>,
     /// How often its calls have called tools.
     tools: Arc<Tally>,
+    /// What placeholders stand for in its calls.
+    pseudonyms: Vault,
 }
 
 impl Who {
@@ -62,7 +65,7 @@ impl Who {
 impl Run {
     /// A run of its own.
     pub fn new(who: Who) -> Self {
-        Self(Arc::new(Shared { who: Arc::new(who), tools: Arc::default() }))
+        Self(Arc::new(Shared { who: Arc::new(who), tools: Arc::default(), pseudonyms: Vault::default() }))
     }
 
     /// Who its calls are from.
@@ -73,6 +76,11 @@ impl Run {
     /// What counts calls of tools.
     pub(crate) fn tools(&self) -> &Arc<Tally> {
         &self.0.tools
+    }
+
+    /// What placeholders stand for in its calls.
+    pub(crate) fn pseudonyms(&self) -> &Vault {
+        &self.0.pseudonyms
     }
 
     /// Who a call is from that a client makes within a run.

@@ -6,7 +6,7 @@ use iron_protocol::RequestId;
 use crate::Error;
 use crate::audit::Receipt;
 use crate::call::{ChatRequest, Chunk, Reply, Usage};
-use crate::pipeline::{Call, Open, StreamScreen};
+use crate::pipeline::{Call, Open, StreamRestore, StreamScreen};
 use crate::provider::{Reading, Told, Whole};
 use crate::upstream::{EventDecoder, EventFault, Exchange, Failure, Verdict, verdict};
 
@@ -26,6 +26,8 @@ pub struct ChatStream {
     reading: Reading,
     /// A policy, which holds back what has not been judged.
     screen: Option<Box<StreamScreen>>,
+    /// The way back of placeholders, after the policy.
+    restore: Option<Box<StreamRestore>>,
     usage: Usage,
     events: Vec<Bytes>,
     /// What comes after the chunks that came with it.
@@ -46,6 +48,7 @@ impl ChatStream {
     pub(crate) fn new(call: Call, open: Open, request: &ChatRequest) -> Self {
         Self {
             screen: call.stream_screen(request).map(Box::new),
+            restore: call.stream_restore().map(Box::new),
             call,
             upstream: open.target.name.clone(),
             reading: Reading::new(open.target.provider.format, request),
@@ -113,7 +116,7 @@ impl ChatStream {
         if self.state == State::Failed {
             return Err(self.broken("the stream has failed before"));
         }
-        let Whole { body, raw } = self.shown();
+        let Whole { body, raw } = self.restored();
         Ok(Reply { report: self.call.report(self.usage, self.upstream.clone()), body, raw })
     }
 
@@ -163,15 +166,20 @@ impl ChatStream {
         Ok(())
     }
 
-    /// Read an event; of its chunks, those pass that the policy lets pass.
+    /// Read an event; of its chunks, those pass that the policy lets pass, with their placeholders restored.
     fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<Result<bool, Told>, Error> {
         let first = chunks.len();
         let read = self.reading.read(data, chunks);
+        let mut passed = Ok(());
         if let Some(screen) = self.screen.as_mut().filter(|screen| !screen.is_behind()) {
             let came = chunks.split_off(first);
-            screen.pass(came.into_iter(), chunks)?;
+            passed = screen.pass(came.into_iter(), chunks);
         }
-        Ok(read)
+        if let Some(restore) = &mut self.restore {
+            let came = chunks.split_off(first);
+            restore.pass(came.into_iter(), chunks)?;
+        }
+        passed.map(|()| read)
     }
 
     /// What is left of events that came with one that a rule refuses: it may tell the usage.
@@ -213,7 +221,16 @@ impl ChatStream {
         self.settle(verdict);
     }
 
-    /// The whole reply as its reader was shown it: what is handed over, and what is recorded.
+    /// The whole reply as it is handed over.
+    fn restored(&self) -> Whole {
+        let whole = self.shown();
+        match &self.restore {
+            Some(restore) => restore.whole(whole),
+            None => whole,
+        }
+    }
+
+    /// The whole reply as the policy lets it be shown, with its placeholders: what is recorded.
     fn shown(&self) -> Whole {
         let whole = self.reading.whole();
         match &self.screen {

@@ -37,6 +37,8 @@ mod policies;
 #[cfg(test)]
 mod providers;
 #[cfg(test)]
+mod pseudonyms;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod routes;

@@ -48,6 +48,7 @@ use std::sync::OnceLock;
 
 pub(crate) use self::called::is_label;
 pub use self::called::{Detector, DetectorFault, Fault, Match};
+pub(crate) use self::character::is_unsegmented;
 pub(crate) use self::custom::Custom;
 pub use self::entity::{Entity, Family, Known};
 use self::injection::Injection;

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
+use super::pseudonym::{Full, Vault};
 use super::{Action, Change, Decision};
 
 /// So many characters at the end of a masked text stay.
@@ -11,13 +12,24 @@ const SHOWN: usize = 4;
 /// So many characters of a hash stand for the text: 64 bits.
 const HASH: usize = 16;
 
-/// The text with every action done; `None` where nothing changes.
-pub(super) fn apply(text: &str, decisions: &[Decision]) -> Option<String> {
+/// The text with every action done; `None` where nothing changes. Placeholders of pseudonyms are those of `scope`.
+///
+/// # Errors
+/// [`Full`] if there are more of them than a scope holds.
+pub(super) fn apply(
+    text: &str,
+    decisions: &[Decision],
+    scope: Option<&Vault>,
+) -> Result<Option<String>, Full> {
     let changes = merged(decisions);
     if changes.is_empty() {
-        return None;
+        return scope.map_or(Ok(None), |scope| scope.guard(text, &[]));
+    }
+    if let Some(scope) = scope {
+        scope.keep_off(text)?;
     }
     let mut written = String::with_capacity(text.len());
+    let mut placeholders = Vec::new();
     let mut at = 0;
     for (span, action, entity) in changes {
         written.push_str(&text[at..span.start]);
@@ -27,11 +39,20 @@ pub(super) fn apply(text: &str, decisions: &[Decision]) -> Option<String> {
             Action::Hash => {
                 written.extend(["[", &entity.to_string(), ":", &hash(&text[span]), "]"]);
             }
+            Action::Pseudonymize if let Some(scope) = scope => {
+                let from = written.len();
+                written.push_str(&scope.pseudonym(&entity, &text[span])?);
+                placeholders.push(from..written.len());
+            }
             _ => written.extend(["[", &entity.to_string(), "]"]),
         }
     }
     written.push_str(&text[at..]);
-    Some(written)
+    match scope {
+        // Other actions, too, may have left what looks like a placeholder.
+        Some(scope) => Ok(Some(scope.guard(&written, &placeholders)?.unwrap_or(written))),
+        None => Ok(Some(written)),
+    }
 }
 
 /// Findings that change the text; where they overlap, the strictest action over all of them.

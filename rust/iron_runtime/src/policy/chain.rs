@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::history::{Asked, History};
 use super::layer::{Layer, Passed, stricter};
 use super::narrow::Caller;
+use super::pseudonym::{Full, Vault};
 use super::{Action, Decision, Direction, Finding, Judgement, PolicySet, action, rules};
 use crate::call::Text;
 use crate::detect::{Custom, Found, Wanted};
@@ -25,6 +26,8 @@ pub struct Chain {
     pub(super) measures: bool,
     /// Whether any of them has a rule about some tools alone.
     pub(crate) names_tools: bool,
+    /// The first of their rules on the call that makes pseudonyms.
+    pub(crate) pseudonymizes: Option<Arc<str>>,
 }
 
 impl Chain {
@@ -43,7 +46,12 @@ impl Chain {
         let names = called(&layers);
         let measures = layers.iter().any(|layer| layer.policy.0.measures);
         let names_tools = layers.iter().any(|layer| layer.policy.0.names_tools);
-        Self { layers, wanted, held: held.into(), called: names, measures, names_tools }
+        let pseudonymizes = layers
+            .iter()
+            .flat_map(Layer::speaking)
+            .find(|rule| rule.action == Action::Pseudonymize)
+            .map(|rule| rule.name.clone());
+        Self { layers, wanted, held: held.into(), called: names, measures, names_tools, pseudonymizes }
     }
 
     /// Whether the call may be made at all.
@@ -73,22 +81,30 @@ impl Chain {
         !self.called.is_empty()
     }
 
-    /// Judge a text, and the tool that it goes to or comes from where it does.
+    /// Judge a text, and the tool that it goes to or comes from where it does. Pseudonyms are those of a scope of its own;
+    /// where they are more than one holds, all are redacted.
     pub fn judge(&self, text: &str, direction: Direction, tool: Option<&str>) -> Judgement {
-        self.judge_with(text, direction, tool, Vec::new())
+        let decisions = self.decide(text, direction, tool, Vec::new());
+        let scope = self.pseudonymizes.as_ref().map(|_| Vault::default());
+        let judged = done(text, decisions.clone(), scope.as_ref());
+        judged
+            .or_else(|Full| done(text, decisions.clone(), None))
+            .unwrap_or(Judgement { decisions, text: None })
     }
 
-    /// Judge a text by what detectors of the user's own have found in it, too.
+    /// Judge a text by what detectors of the user's own have found in it, too. Pseudonyms are those of `scope`.
+    ///
+    /// # Errors
+    /// [`Full`] if there are more of them than a scope holds.
     pub(crate) fn judge_with(
         &self,
         text: &str,
         direction: Direction,
         tool: Option<&str>,
         called: Vec<Finding>,
-    ) -> Judgement {
-        let decisions = self.decide(text, direction, tool, called);
-        let text = action::apply(text, &decisions);
-        Judgement { decisions, text }
+        scope: Option<&Vault>,
+    ) -> Result<Judgement, Full> {
+        done(text, self.decide(text, direction, tool, called), scope)
     }
 
     /// What is found in a text, in order of place, and what is done about each.
@@ -132,7 +148,11 @@ impl Chain {
         decisions
     }
 
-    /// Judge a text that may have been judged before; `shared` is the same text, if it need not be copied to be kept.
+    /// The same for a text that may have been judged before; `shared` is the same text, if it need not be copied to be kept.
+    /// Decisions are kept, and what is made of them is made anew: placeholders of one scope get into no other.
+    ///
+    /// # Errors
+    /// As [`Chain::judge_with`].
     pub(crate) fn judge_known(
         &self,
         history: &History,
@@ -140,14 +160,13 @@ impl Chain {
         shared: Option<&Text>,
         direction: Direction,
         tool: Option<&str>,
-    ) -> Judgement {
+        scope: Option<&Vault>,
+    ) -> Result<Judgement, Full> {
         let tool = tool.filter(|_| self.names_tools);
         let asked = Asked { text, held: &self.held, direction, tool };
         let kept = || shared.cloned().unwrap_or_else(|| text.into());
         let judge = || self.decide(text, direction, tool, Vec::new());
-        let decisions = history.recall(asked, kept, &self.held, judge);
-        let text = action::apply(text, &decisions);
-        Judgement { decisions, text }
+        done(text, history.recall(asked, kept, &self.held, judge), scope)
     }
 
     #[cfg(test)]
@@ -165,6 +184,12 @@ impl Chain {
     ) -> Vec<Passed> {
         self.layers.iter().flat_map(|layer| layer.passed(caller, decision, direction, tool)).collect()
     }
+}
+
+/// The text with what was decided about it done.
+fn done(text: &str, decisions: Arc<[Decision]>, scope: Option<&Vault>) -> Result<Judgement, Full> {
+    let text = action::apply(text, &decisions, scope)?;
+    Ok(Judgement { decisions, text })
 }
 
 /// What the strictest of the policies does about a finding, the first of equals.

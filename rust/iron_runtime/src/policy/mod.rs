@@ -6,6 +6,7 @@ mod history;
 mod layer;
 mod narrow;
 mod pace;
+mod pseudonym;
 mod reach;
 mod recommended;
 mod rules;
@@ -27,6 +28,7 @@ pub(crate) use self::history::History;
 pub use self::layer::Passed;
 pub use self::narrow::{Caller, Miss};
 pub(crate) use self::pace::Pace;
+pub(crate) use self::pseudonym::{Form, Full, Restorer, Vault, View};
 use self::recommended::default_rules;
 use self::rules::{About, Rule};
 pub use self::size::Totals;
@@ -47,6 +49,8 @@ pub enum Action {
     Log,
     /// Show the last four characters of it, with `*` for the rest.
     Mask,
+    /// Put a placeholder in its place, and the text back where a reply has the placeholder.
+    Pseudonymize,
     /// Put a keyed hash in its place, the same for the same text.
     Hash,
     /// Put its entity's name in its place.
@@ -62,6 +66,7 @@ impl Action {
             Self::Allow => "allow",
             Self::Log => "log",
             Self::Mask => "mask",
+            Self::Pseudonymize => "pseudonymize",
             Self::Hash => "hash",
             Self::Redact => "redact",
             Self::Block => "block",

@@ -75,5 +75,6 @@ pub(super) fn rewrite(text: &str, span: &Range<usize>, decisions: &[Decision]) -
         *own = own.start.saturating_sub(span.start)..own.end.min(span.end).checked_sub(span.start)?;
         (own.start < own.end).then_some(decision)
     });
-    action::apply(&text[span.clone()], &shifted.collect::<Vec<_>>())
+    // No rule on what a model says makes pseudonyms.
+    action::apply(&text[span.clone()], &shifted.collect::<Vec<_>>(), None).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Direction::{ToolArguments, ToolResults};
+use super::Direction::{Input, ToolArguments, ToolResults};
 use super::narrow::{Miss, Narrow};
 use super::{Action, Direction};
 use crate::Error;
@@ -149,8 +149,11 @@ fn one(settings: &PolicySettings, index: usize, rule: &RuleSettings) -> Result<R
         }
         _ => {}
     }
+    let pseudonymizes = rule.action == Action::Pseudonymize;
     let directions = match (&*rule.direction, rule.tools.is_empty()) {
+        ([], true) if pseudonymizes => vec![Input, ToolResults],
         ([], true) => Direction::ALL.to_vec(),
+        ([], false) if pseudonymizes => vec![ToolResults],
         ([], false) => vec![ToolArguments, ToolResults],
         (given, narrowed) => {
             if let Some(other) =
@@ -164,6 +167,13 @@ fn one(settings: &PolicySettings, index: usize, rule: &RuleSettings) -> Result<R
             given.to_vec()
         }
     };
+    if let Some(back) = directions.iter().find(|to| pseudonymizes && !matches!(to, Input | ToolResults)) {
+        let back = back.as_str();
+        return wrong(&format!(
+            "action \"pseudonymize\" has no meaning for direction {back:?}, where placeholders are restored: \
+             leave direction out, or give \"input\" or \"tool_results\""
+        ));
+    }
     Ok(Rule {
         name: rule.name.as_deref().unwrap_or(&place).into(),
         action: rule.action,

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use iron_runtime::audit::Key;
 use iron_runtime::{CallContext, EmbedRequest, Error, Settlement};
-use iron_simulator::{Reply, Rule};
+use iron_simulator::{Reply, Rule, ToolCall};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -253,4 +253,36 @@ async fn clients_of_one_directory_share_one_chain_and_its_settings() {
     let kinds: Vec<_> = records.iter().map(|record| record["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["segment", "opened", "call", "call", "closed", "opened", "call", "closed"]);
     assert_eq!(sound(audited.directory.path()).chains.len(), 1);
+}
+
+#[tokio::test]
+async fn of_pseudonyms_the_placeholders_are_recorded_and_never_the_values() {
+    let (jane, joe) = ("jane@example.org", "joe@example.org");
+    let mut changes =
+        json!({"policy": {"rules": [{"name": "mail", "what": ["EMAIL_ADDRESS"], "action": "pseudonymize"}]}});
+    changes["audit"] = json!({"content": "full"});
+    let call =
+        ToolCall { name: "send".into(), arguments: Some(json!({"to": "[EMAIL_ADDRESS_2]"})), id: None };
+    let says = Reply { tool_calls: vec![call], ..Reply::text("It is [EMAIL_ADDRESS_1]") };
+    let audited = Audited::with(vec![says.into()], changes).await;
+    let prompt = format!("{jane} and {joe}");
+    let plain = soon(audited.client.chat(ask(&prompt, 50), within([]))).await.unwrap();
+    let mut stream = soon(audited.client.stream(ask(&prompt, 50), within([]))).await.unwrap();
+    let streamed = soon(stream.reply()).await.unwrap();
+    drop(stream);
+    for reply in [plain, streamed] {
+        let body = String::from_utf8_lossy(&reply.body).into_owned();
+        assert!(body.contains(jane) && body.contains(joe), "{body}");
+    }
+    let records = audited.records().await;
+    for call in of_kind(&records, "call") {
+        assert_eq!(call["prompt"]["messages"][0]["content"], "[EMAIL_ADDRESS_1] and [EMAIL_ADDRESS_2]");
+        let said = &call["reply"]["messages"][0];
+        assert_eq!(said["content"], "It is [EMAIL_ADDRESS_1]");
+        assert_eq!(said["tool_calls"][0]["function"]["arguments"], r#"{"to":"[EMAIL_ADDRESS_2]"}"#);
+    }
+    assert_eq!(of_kind(&records, "finding").len(), 4);
+    let text = everything(audited.directory.path());
+    assert!(text.contains("pseudonymize") && !text.contains("example.org"), "{text}");
+    sound(audited.directory.path());
 }

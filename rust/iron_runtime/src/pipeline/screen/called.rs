@@ -63,14 +63,18 @@ impl Call {
         let policies = self.held.clone().ok_or_else(unexpected)?;
         let engine = self.engine.clone();
         let history = engine.history();
+        let pseudonyms = self.pseudonyms.clone();
         let mut answers = Answers::default();
         if !policies.calls() {
-            return walk(&mut Screen::new(&policies, history, &mut self.findings, &mut answers), subject);
+            let screen = &mut Screen::new(&policies, history, &mut self.findings, &mut answers);
+            screen.pseudonyms = pseudonyms.as_ref();
+            return walk(screen, subject);
         }
         let before = self.findings.len();
         loop {
             let mut judged = subject.clone();
             let screen = &mut Screen::new(&policies, history, &mut self.findings, &mut answers);
+            screen.pseudonyms = pseudonyms.as_ref();
             walk(screen, &mut judged)?;
             if answers.open.is_empty() {
                 *subject = judged;

@@ -103,7 +103,7 @@ fn refused(decision: &Decision) -> Option<Error> {
     decision.told(Direction::Output).map(|told| Error::ContentBlocked(Box::new(told)))
 }
 
-fn put(fields: &mut Map<String, Value>, path: &[Step], text: String) {
+pub(super) fn put(fields: &mut Map<String, Value>, path: &[Step], text: String) {
     match path {
         [Step::Field(name)] => drop(fields.insert(name.clone(), text.into())),
         [Step::Field(name), Step::Item(index), rest @ ..] => {

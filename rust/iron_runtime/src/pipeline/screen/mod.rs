@@ -4,6 +4,8 @@ mod called;
 mod channel;
 mod reply;
 mod request;
+mod restore;
+mod restore_stream;
 mod stream;
 mod walk;
 
@@ -15,11 +17,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use self::called::Answers;
+pub(crate) use self::restore::Pseudonyms;
+pub(crate) use self::restore_stream::StreamRestore;
 pub(crate) use self::stream::StreamScreen;
 use super::Call;
 use crate::call::Text;
 use crate::json::Json;
-use crate::policy::{Action, Caller, Chain, Decision, Direction, History, Told, Totals};
+use crate::policy::{Action, Caller, Chain, Decision, Direction, Full, History, Told, Totals};
+use crate::run::Run;
 use crate::{Error, PolicyDenied};
 
 /// Fields of messages and requests that name things: what is in them is no one's text. Within the arguments of a function
@@ -34,6 +39,8 @@ pub(super) struct Screen<'c> {
     /// What earlier calls have sent; nothing of what a model says, which is said once.
     history: Option<&'c History>,
     totals: Totals,
+    /// Those of the call, if rules make any.
+    pseudonyms: Option<&'c Pseudonyms>,
     /// The tool that the text in hand goes to or comes from.
     tool: Option<String>,
     /// What has been found, in order.
@@ -53,6 +60,11 @@ impl Call {
         let caller = Caller::new(&self.who, engine.config.model(model), upstreams);
         let chain = Arc::new(Chain::new(&*self.policies, &caller));
         chain.admit(&caller)?;
+        if chain.pseudonymizes.is_some() {
+            // Outside of a run, a call is one by itself.
+            let run = self.context.run.as_ref().map(Run::pseudonyms);
+            self.pseudonyms = Some(Pseudonyms::new(run.cloned().unwrap_or_default()));
+        }
         self.held = Some(chain.clone());
         Ok(chain)
     }
@@ -65,7 +77,7 @@ impl<'c> Screen<'c> {
         told: &'c mut Vec<Told>,
         answers: &'c mut Answers,
     ) -> Self {
-        Self { policies, history, totals: Totals::default(), tool: None, told, answers }
+        Self { policies, history, pseudonyms: None, totals: Totals::default(), tool: None, told, answers }
     }
 }
 
@@ -158,13 +170,20 @@ impl Screen<'_> {
     ) -> Result<Option<String>, Error> {
         self.measured(text, direction)?;
         let (policies, tool) = (self.policies, self.tool.as_deref());
-        let called = self.answers.of(policies.called(direction), text, direction);
+        let mut called = self.answers.of(policies.called(direction), text, direction);
+        let given = self.pseudonyms.and_then(Pseudonyms::given);
+        if let Some(given) = given.filter(|_| direction == Direction::ToolArguments) {
+            // A tool is given what placeholders stand for: it is that which rules on tools speak of.
+            called.extend(given.stand_ins(text));
+        }
         // What a detector of the user's own says of a text is not kept: another time it may say something else.
         let sent = matches!(direction, Direction::Input | Direction::ToolResults);
+        let scope = self.pseudonyms.filter(|_| sent).map(Pseudonyms::vault);
         let judgement = match self.history.filter(|_| sent && policies.called(direction).is_empty()) {
-            Some(history) => policies.judge_known(history, text, shared, direction, tool),
-            None => policies.judge_with(text, direction, tool, called),
+            Some(history) => policies.judge_known(history, text, shared, direction, tool, scope),
+            None => policies.judge_with(text, direction, tool, called, scope),
         };
+        let judgement = judgement.map_err(|full| crowded(policies, full, direction))?;
         let first = self.told.len();
         self.told.extend(judgement.decisions.iter().filter_map(|decision| decision.told(direction)));
         match self.told[first..].iter().find(|told| told.action == Action::Block) {
@@ -172,6 +191,17 @@ impl Screen<'_> {
             None => Ok(judgement.text),
         }
     }
+}
+
+/// The scope of a call has no room for its pseudonyms.
+fn crowded(policies: &Chain, full: Full, direction: Direction) -> Error {
+    Error::PolicyDenied(Box::new(PolicyDenied {
+        rule: policies.pseudonymizes.clone().unwrap_or_default(),
+        direction,
+        tool: None,
+        reason: full.to_string(),
+        cause: None,
+    }))
 }
 
 fn too_long(measured: &Decision, direction: Direction, tool: Option<&str>) -> Error {

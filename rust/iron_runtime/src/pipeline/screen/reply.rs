@@ -31,7 +31,7 @@ impl Call {
             Ok(())
         });
         screened.await?;
-        let (body, raw) = judged;
+        let (body, raw) = self.restored(judged);
         Ok(Answer::Whole { body, raw, usage, upstream })
     }
 }

@@ -38,13 +38,16 @@ impl Call {
             )));
         }
         let called = if policies.names_tools { called(&request.messages) } else { HashMap::new() };
+        self.keep_off(request)?;
         let screened = self.screened(request, |screen, request| {
             for message in &mut request.messages {
                 screen.message(message, &called)?;
             }
             screen.fields(&mut request.params, Direction::Input)
         });
-        screened.await
+        screened.await?;
+        self.give();
+        Ok(())
     }
 
     /// The same for embeddings.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::called::Answers;
 use super::walk::{Choice, Walk};
-use super::{NAMES, Screen};
+use super::{NAMES, Pseudonyms, Screen};
 use crate::Error;
 use crate::call::{ChatRequest, Chunk, Text};
 use crate::detect::Waits;
@@ -25,6 +25,8 @@ pub(crate) struct StreamScreen {
     /// How what it passes to tools is judged.
     passed: Pace,
     choices: BTreeMap<u32, Choice>,
+    /// What placeholders stand for in what is passed to tools.
+    pseudonyms: Option<Pseudonyms>,
     /// What was shown, for the reply that is put together of it.
     shown: Reading,
 }
@@ -40,8 +42,14 @@ impl StreamScreen {
             policies: policies.clone(),
             totals: Totals::default(),
             choices: BTreeMap::new(),
+            pseudonyms: None,
             shown: Reading::new(WireFormat::OpenAi, request),
         }
+    }
+
+    /// With placeholders that stand for something.
+    pub(crate) fn with(self, pseudonyms: Option<Pseudonyms>) -> Self {
+        Self { pseudonyms, ..self }
     }
 
     /// Whether nothing waits: all is judged once it has been shown.
@@ -93,6 +101,7 @@ impl StreamScreen {
             totals: &mut self.totals,
             said: (self.said.0, &self.said.1),
             passed: self.passed,
+            pseudonyms: self.pseudonyms.as_ref(),
             choice: self.choices.entry(index).or_default(),
             came: false,
             shows: false,
@@ -137,7 +146,10 @@ impl StreamScreen {
     pub(crate) fn told_behind(&self, body: &Bytes) -> Vec<Told> {
         let mut told = Vec::new();
         // Nothing acts on it, and a reply that was put together can be read.
-        drop(Screen::new(&self.policies, None, &mut told, &mut Answers::default()).body(body));
+        let mut answers = Answers::default();
+        let mut screen = Screen::new(&self.policies, None, &mut told, &mut answers);
+        screen.pseudonyms = self.pseudonyms.as_ref();
+        drop(screen.body(body));
         told
     }
 
@@ -167,15 +179,15 @@ impl StreamScreen {
 }
 
 /// An event whose choice has been taken out.
-struct Event {
-    fields: Map<String, Value>,
-    index: u32,
-    choice: Value,
+pub(super) struct Event {
+    pub(super) fields: Map<String, Value>,
+    pub(super) index: u32,
+    pub(super) choice: Value,
 }
 
 impl Event {
     /// A chunk of its own, before the event itself.
-    fn part(&self, delta: &Value) -> Chunk {
+    pub(super) fn part(&self, delta: &Value) -> Chunk {
         let mut fields = self.fields.clone();
         fields.remove("usage");
         let text = spoken(delta);
@@ -184,16 +196,16 @@ impl Event {
         Chunk { data: event.written(), raw: None, text, index: self.index, finish_reason: None }
     }
 
-    fn written(mut self) -> Bytes {
+    pub(super) fn written(mut self) -> Bytes {
         self.fields.insert("choices".to_owned(), json!([self.choice]));
         Value::Object(self.fields).to_string().into()
     }
 }
 
-fn spoken(delta: &Value) -> Text {
+pub(super) fn spoken(delta: &Value) -> Text {
     delta["content"].as_str().unwrap_or_default().into()
 }
 
-fn unreadable(what: &str) -> Error {
+pub(super) fn unreadable(what: &str) -> Error {
     Error::Internal { message: format!("{what} of a stream cannot be read") }
 }

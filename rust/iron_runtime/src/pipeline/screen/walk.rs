@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::called::Answers;
 use super::channel::{Channel, Step};
-use super::{ARGUMENTS, NAMES, Screen};
+use super::{ARGUMENTS, NAMES, Pseudonyms, Screen};
 use crate::Error;
 use crate::detect::Waits;
 use crate::policy::{Chain, Direction, Pace, Told, Totals};
@@ -36,6 +36,7 @@ pub(super) struct Walk<'s> {
     pub(super) said: (Pace, &'s Waits),
     /// How what it passes to tools is judged.
     pub(super) passed: Pace,
+    pub(super) pseudonyms: Option<&'s Pseudonyms>,
     pub(super) choice: &'s mut Choice,
     /// Text came.
     pub(super) came: bool,
@@ -112,6 +113,7 @@ impl Walk<'_> {
         let mut answers = Answers::default();
         let mut screen = Screen::new(self.policies, None, &mut self.choice.told, &mut answers);
         screen.totals = std::mem::take(self.totals);
+        screen.pseudonyms = self.pseudonyms;
         let tool = value.as_str().map(str::to_owned);
         screen.tool = tool.filter(|_| self.policies.names_tools);
         let judged = screen.value(value, Direction::Output, &NAMES);
@@ -156,6 +158,7 @@ impl Walk<'_> {
             let mut answers = Answers::default();
             let mut screen = Screen::new(self.policies, None, told, &mut answers);
             screen.totals = std::mem::take(self.totals);
+            screen.pseudonyms = self.pseudonyms;
             if self.policies.names_tools && channel.is_arguments() {
                 let own = |(path, _): &&(Vec<Step>, String)| channel.path.starts_with(path);
                 screen.tool = tools.iter().rev().find(own).map(|(_, name)| name.clone());

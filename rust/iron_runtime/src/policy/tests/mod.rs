@@ -62,6 +62,43 @@ fn overlapping_findings_get_the_strictest_action() {
 }
 
 #[test]
+fn pseudonyms_are_placeholders_on_the_way_to_a_model_alone() {
+    let policy =
+        policy(vec![rule("EMAIL_ADDRESS", Action::Pseudonymize), rule("EMAIL_ADDRESS", Action::Log)]);
+    let judged = |text, direction| policy.judge(text, direction);
+    let text = "a@example.org, b@example.org, a@example.org";
+    let placeholders = "[EMAIL_ADDRESS_1], [EMAIL_ADDRESS_2], [EMAIL_ADDRESS_1]";
+    for direction in [Direction::Input, Direction::ToolResults] {
+        assert_eq!(judged(text, direction).text.as_deref(), Some(placeholders), "{direction:?}");
+    }
+    for direction in [Direction::Output, Direction::ToolArguments] {
+        let judged = judged(text, direction);
+        assert!(judged.text.is_none() && judged.decisions[0].action == Action::Log, "{direction:?}");
+    }
+    let crowd: Vec<_> = (0..=10_000).map(|nth| format!("{nth}@example.org")).collect();
+    let shown = judged(&crowd.join(" "), Direction::Input).text.unwrap();
+    assert!(shown.starts_with("[EMAIL_ADDRESS] [EMAIL_ADDRESS]"), "what no scope holds is redacted");
+
+    for direction in [Direction::Output, Direction::ToolArguments] {
+        let both = RuleSettings {
+            direction: vec![Direction::Input, direction],
+            ..rule("pii", Action::Pseudonymize)
+        };
+        let settings = PolicySettings { rules: vec![both], ..PolicySettings::default() };
+        let error = PolicySet::new(&settings).unwrap_err().to_string();
+        let told =
+            format!("has no meaning for direction {:?}, where placeholders are restored", direction.as_str());
+        assert!(error.starts_with("policy.rules[0].action") && error.contains(&told), "{error}");
+    }
+}
+
+#[test]
+fn what_never_comes_back_is_stricter_than_a_pseudonym_and_what_shows_less_than_a_mask() {
+    use Action::{Allow, Block, Hash, Log, Mask, Pseudonymize, Redact};
+    assert!([Allow, Log, Mask, Pseudonymize, Hash, Redact, Block].is_sorted());
+}
+
+#[test]
 fn wrong_rules_say_what_and_where() {
     let wrong = |settings: PolicySettings| PolicySet::new(&settings).unwrap_err().to_string();
     let one = |rule| PolicySettings { rules: vec![rule], ..PolicySettings::default() };
