@@ -24,14 +24,21 @@ impl<'a> Data<'a> {
     }
 }
 
-/// A text as the next block.
+/// A text as the next block; Anthropic refuses one that is white space alone, which says nothing.
 pub(super) fn write_text(body: &mut Writer, text: &str, extra: &[(Text, Json)]) {
+    if is_blank(text) {
+        return;
+    }
     body.comma();
     body.object(|body| {
         body.string("type", "text");
         body.string("text", text);
         body.fields(extra);
     });
+}
+
+pub(super) fn is_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
 }
 
 /// Blocks that are Anthropic's already, as they are.
@@ -49,16 +56,20 @@ pub(super) fn write_own(
     Ok(())
 }
 
-/// The parts of message `nth` as the next blocks.
+/// The parts of message `nth` as the next blocks, without white space at their end if they are to be gone on with.
 pub(super) fn write_parts(
     body: &mut Writer,
     parts: &[Part],
     nth: usize,
+    goes_on: bool,
     lacks: &mut Lacks<'_>,
 ) -> Result<(), Error> {
     for (place, part) in parts.iter().enumerate() {
         let wrong = |why: &str| Error::config(format!("messages[{nth}].content[{place}]: {why}"));
         match part {
+            Part::Text { text, extra } if goes_on && place + 1 == parts.len() => {
+                write_text(body, text.trim_end(), extra);
+            }
             Part::Text { text, extra } => write_text(body, text, extra),
             Part::Image { url, detail, extra } => {
                 if detail.as_deref().is_some_and(|detail| detail != "auto") {

@@ -1,9 +1,12 @@
 //! Requests to JSON.
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::model::Generation;
-use super::thinking::{OutputConfig, Thinking};
+use super::output::OutputConfig;
+use super::sampling::Sampling;
+use super::thinking::Thinking;
 use super::{messages, tools};
 use crate::Error;
 use crate::call::ChatRequest;
@@ -33,22 +36,21 @@ pub(crate) fn chat(
     }
     let generation = Generation::of(&target.model);
     let max_tokens = max_tokens(request, target, output, lacks);
+    let thinking = Thinking::new(request, generation, max_tokens, lacks)?;
+    let sampling = Sampling::new(request, generation, thinking.is_on());
     let mut body = Writer::sized_for(request);
     body.string("model", &target.model);
     body.number("max_tokens", max_tokens);
     messages::write(&mut body, &request.messages, lacks)?;
     for (name, value) in &request.params {
         if lacks.lets(name, value)? {
-            param(&mut body, name, value, generation, lacks)?;
+            param(&mut body, name, value, &sampling, lacks)?;
         }
     }
     tools::write_choice(&mut body, request)?;
-    let thinking = Thinking::new(request, generation, max_tokens, lacks)?;
     thinking.write(&mut body);
     OutputConfig::new(request, thinking.effort(), lacks)?.write(&mut body);
-    if let Some(id) = metadata(request)? {
-        body.raw("metadata", &id);
-    }
+    metadata(&mut body, request, lacks)?;
     if stream {
         body.raw("stream", "true");
     }
@@ -75,7 +77,7 @@ fn param(
     body: &mut Writer,
     name: &str,
     value: &Json,
-    generation: Generation,
+    sampling: &Sampling,
     lacks: &mut Lacks<'_>,
 ) -> Result<(), Error> {
     let json = value.as_str();
@@ -90,13 +92,13 @@ fn param(
         | "metadata"
         | "stream_options" => {}
         _ if value.is_null() => {}
-        "temperature" | "top_p" | "top_k" if !generation.samples() => {
-            lacks.found(&format!("{name} with this model"))?;
+        "temperature" | "top_p" | "top_k" => {
+            if sampling.lets(name, value, lacks)? {
+                body.raw(name, json);
+            }
         }
-        "tools" => tools::write(body, json)?,
-        "stop" if asks_nothing(json) => {}
-        "stop" if json.trim_start().starts_with('[') => body.raw("stop_sequences", json),
-        "stop" => body.raw("stop_sequences", &format!("[{json}]")),
+        "tools" => tools::write(body, json, lacks)?,
+        "stop" => stop(body, json, lacks)?,
         "service_tier" => match text(json).as_deref() {
             Some("default") => body.string("service_tier", "standard_only"),
             Some(tier @ ("flex" | "priority")) => lacks.found(&format!("service_tier {tier:?}"))?,
@@ -107,19 +109,44 @@ fn param(
     Ok(())
 }
 
-/// `metadata`, with `user` in the place that Anthropic has for it.
-fn metadata(request: &ChatRequest) -> Result<Option<String>, Error> {
-    let given = request.param("metadata").filter(|given| !given.is_null()).map(Json::as_str);
-    let Some(user) = request.param("user").filter(|user| !user.is_null()) else {
-        return Ok(given.map(str::to_owned));
-    };
-    let Some(fields) = given.map_or_else(|| Some(Fields::default()), Fields::read) else {
-        return Err(Error::config("metadata is not an object"));
-    };
-    let mut written = Writer::new(64);
-    written.raw("user_id", user.as_str());
-    for (name, value) in fields.except(&["user_id"]) {
-        written.raw(name, value);
+/// `stop`, one or several; Anthropic refuses those that are white space alone.
+fn stop(body: &mut Writer, json: &str, lacks: &mut Lacks<'_>) -> Result<(), Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Stop {
+        One(String),
+        Several(Vec<String>),
     }
-    Ok(Some(String::from_utf8_lossy(&written.finish()).into_owned()))
+    let stops = match serde_json::from_str(json) {
+        Ok(Stop::One(stop)) => vec![stop],
+        Ok(Stop::Several(stops)) => stops,
+        Err(_) => return Err(Error::config("stop: neither a text nor a list of texts")),
+    };
+    let (blank, stops): (Vec<_>, Vec<_>) = stops.into_iter().partition(|stop| stop.trim().is_empty());
+    if blank.iter().any(|stop| !stop.is_empty()) {
+        lacks.found("a stop of white space alone")?;
+    }
+    if !stops.is_empty() {
+        body.key("stop_sequences");
+        body.value(&stops);
+    }
+    Ok(())
+}
+
+/// `metadata`, of which Anthropic takes `user_id` alone, with `user` in its place.
+fn metadata(body: &mut Writer, request: &ChatRequest, lacks: &mut Lacks<'_>) -> Result<(), Error> {
+    let given = request.param("metadata").filter(|given| !given.is_null()).map(Json::as_str);
+    let given = given.map_or_else(|| Some(Fields::default()), Fields::read);
+    let given = given.ok_or_else(|| Error::config("metadata is not an object"))?;
+    for (name, value) in given.except(&["user_id"]) {
+        if !asks_nothing(value) {
+            lacks.found(&format!("metadata.{name}"))?;
+        }
+    }
+    let user = request.param("user").filter(|user| !user.is_null()).map(Json::as_str);
+    if let Some(user) = user.or_else(|| given.get("user_id")) {
+        body.key("metadata");
+        body.object(|metadata| metadata.raw("user_id", user));
+    }
+    Ok(())
 }

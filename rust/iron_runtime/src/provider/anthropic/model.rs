@@ -19,6 +19,17 @@ impl Generation {
         self.0.is_none_or(|version| version >= (4, 6))
     }
 
+    /// Whether it can think. Claude 3.7 was the first that could.
+    pub(super) fn thinks(self) -> bool {
+        self.0.is_none_or(|version| version >= (3, 7))
+    }
+
+    /// Whether it takes `temperature` or `top_p`, and refuses both together. All do from 4.1 on.
+    /// <https://platform.claude.com/docs/en/about-claude/models/migration-guide>
+    pub(super) fn samples_by_one(self) -> bool {
+        self.0.is_some_and(|version| version >= (4, 1))
+    }
+
     /// Whether it takes `temperature`, `top_p` and `top_k`. From 4.7 on any value but the default is refused.
     /// <https://platform.claude.com/docs/en/about-claude/models/migration-guide>
     pub(super) fn samples(self) -> bool {

@@ -1,9 +1,9 @@
-//! How hard the model thinks, and what form its answer has.
+//! How hard the model thinks.
 
 use super::model::Generation;
+use super::{messages, tools};
 use crate::Error;
 use crate::call::ChatRequest;
-use crate::json::Json;
 use crate::provider::fields::{Fields, text};
 use crate::provider::lacks::Lacks;
 use crate::provider::writer::Writer;
@@ -17,13 +17,6 @@ pub(super) struct Thinking {
     effort: Option<&'static str>,
 }
 
-/// The request's `output_config`.
-pub(super) struct OutputConfig<'a> {
-    given: Fields<'a>,
-    effort: Option<&'static str>,
-    schema: Option<&'a str>,
-}
-
 impl Thinking {
     /// `thinking` as it is given; otherwise what `reasoning_effort` asks for.
     pub(super) fn new(
@@ -32,8 +25,7 @@ impl Thinking {
         max_tokens: u64,
         lacks: &mut Lacks<'_>,
     ) -> Result<Self, Error> {
-        let level = request.param("reasoning_effort").filter(|effort| !effort.is_null());
-        let level = level.map(|effort| Level::read(effort.as_str())).transpose()?;
+        let level = Level::asked(request, generation, lacks)?;
         let effort = level.and_then(Level::effort).filter(|_| generation.adapts());
         if let Some(given) = request.param("thinking").filter(|given| !given.is_null()) {
             return Ok(Self { config: within(given.as_str(), max_tokens, lacks), effort });
@@ -41,10 +33,22 @@ impl Thinking {
         let config = match level {
             None => None,
             Some(Level::None) => Some(r#"{"type":"disabled"}"#.to_owned()),
-            Some(_) if generation.adapts() => Some(r#"{"type":"adaptive"}"#.to_owned()),
-            Some(level) => enabled(level.budget(), max_tokens, lacks),
+            Some(level) => match hindrance(request, generation) {
+                Some(why) => {
+                    lacks.say(format!("thinking was left out: {why}"));
+                    None
+                }
+                None if generation.adapts() => Some(r#"{"type":"adaptive"}"#.to_owned()),
+                None => enabled(level.budget(), max_tokens, lacks),
+            },
         };
         Ok(Self { config, effort })
+    }
+
+    /// Whether it is asked for.
+    pub(super) fn is_on(&self) -> bool {
+        let kind = |config: &String| Fields::read(config)?.text("type").map(|kind| kind != "disabled");
+        self.config.as_ref().and_then(kind).unwrap_or(false)
     }
 
     pub(super) fn effort(&self) -> Option<&'static str> {
@@ -59,7 +63,7 @@ impl Thinking {
 }
 
 /// `reasoning_effort`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
     None,
     Low,
@@ -70,6 +74,25 @@ enum Level {
 }
 
 impl Level {
+    /// What the request asks for of a model that can think.
+    fn asked(
+        request: &ChatRequest,
+        generation: Generation,
+        lacks: &mut Lacks<'_>,
+    ) -> Result<Option<Self>, Error> {
+        let effort = request.param("reasoning_effort").filter(|effort| !effort.is_null());
+        let Some(level) = effort.map(|effort| Self::read(effort.as_str())).transpose()? else {
+            return Ok(None);
+        };
+        if generation.thinks() {
+            return Ok(Some(level));
+        }
+        if level != Self::None {
+            lacks.found("reasoning_effort with this model")?;
+        }
+        Ok(None)
+    }
+
     fn read(json: &str) -> Result<Self, Error> {
         match text(json).as_deref() {
             Some("none") => Ok(Self::None),
@@ -104,6 +127,17 @@ impl Level {
             Self::High | Self::XHigh | Self::Max => 24_576,
         }
     }
+}
+
+/// What else is asked for, and goes together with no thinking.
+/// <https://platform.claude.com/docs/en/build-with-claude/extended-thinking#extended-thinking-with-tool-use>
+fn hindrance(request: &ChatRequest, generation: Generation) -> Option<&'static str> {
+    if tools::is_forced(request) {
+        return Some("tool_choice forces a call, and this provider's models do not think before one");
+    }
+    // A turn that began with thoughts goes on with them, and one that began without goes on without.
+    (!generation.adapts() && messages::calls_without_thoughts(&request.messages))
+        .then_some("the calls that were answered last came without this provider's thoughts")
 }
 
 /// Thoughts count as output: how many leave room for an answer below `max_tokens`, which a budget may have lowered.
@@ -141,61 +175,4 @@ fn within(given: &str, max_tokens: u64, lacks: &mut Lacks<'_>) -> Option<String>
     }
     written.number("budget_tokens", lowered);
     Some(String::from_utf8_lossy(&written.finish()).into_owned())
-}
-
-impl<'a> OutputConfig<'a> {
-    /// `output_config` as it is given, with effort and schema where it names none.
-    pub(super) fn new(
-        request: &'a ChatRequest,
-        effort: Option<&'static str>,
-        lacks: &mut Lacks<'_>,
-    ) -> Result<Self, Error> {
-        let given = request.param("output_config").filter(|given| !given.is_null()).map(Json::as_str);
-        let given = given.map_or_else(|| Some(Fields::default()), Fields::read);
-        let given = given.ok_or_else(|| Error::config("output_config is not an object"))?;
-        let schema = match request.param("response_format").filter(|format| !format.is_null()) {
-            Some(format) => schema(format.as_str(), lacks)?,
-            None => None,
-        };
-        Ok(Self { effort: effort.filter(|_| given.get("effort").is_none()), schema, given })
-    }
-
-    pub(super) fn write(&self, body: &mut Writer) {
-        let mut given = self.given.except(&[]).peekable();
-        if given.peek().is_none() && self.effort.is_none() && self.schema.is_none() {
-            return;
-        }
-        body.key("output_config");
-        body.object(|body| {
-            for (name, value) in given {
-                body.raw(name, value);
-            }
-            if let Some(effort) = self.effort {
-                body.string("effort", effort);
-            }
-            if let Some(schema) = self.schema.filter(|_| self.given.get("format").is_none()) {
-                body.key("format");
-                body.object(|body| {
-                    body.string("type", "json_schema");
-                    body.raw("schema", schema);
-                });
-            }
-        });
-    }
-}
-
-/// The schema that the answer is held to, if it is held to one.
-fn schema<'a>(format: &'a str, lacks: &mut Lacks<'_>) -> Result<Option<&'a str>, Error> {
-    let format = Fields::read(format).ok_or_else(|| Error::config("response_format is not an object"))?;
-    match format.text("type").as_deref() {
-        Some("text") => Ok(None),
-        Some("json_schema") => {
-            let schema = format.object("json_schema").and_then(|named| named.get("schema"));
-            schema.map(Some).ok_or_else(|| Error::config("response_format.json_schema.schema is missing"))
-        }
-        _ => {
-            lacks.found("response_format without a schema (\"json_schema\" is taken)")?;
-            Ok(None)
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Tools: their definitions, the choice among them, calls and results.
 
-use super::block;
+use super::{block, schema};
 use crate::Error;
 use crate::call::{ChatRequest, Content, Message};
 use crate::json::Json;
@@ -15,7 +15,7 @@ const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
 const ALONE: &str = "disable_parallel_tool_use";
 
 /// Write the definitions. Functions are reshaped; Anthropic's own tools pass as they are.
-pub(super) fn write(body: &mut Writer, json: &str) -> Result<(), Error> {
+pub(super) fn write(body: &mut Writer, json: &str, lacks: &mut Lacks<'_>) -> Result<(), Error> {
     let tools = Fields::read_list(json).ok_or_else(|| Error::config("tools: not a list of tools"))?;
     body.key("tools");
     body.open_list();
@@ -28,7 +28,8 @@ pub(super) fn write(body: &mut Writer, json: &str) -> Result<(), Error> {
                 let name =
                     name.ok_or_else(|| Error::config(format!("tools[{nth}].function.name is missing")))?;
                 body.raw("name", name);
-                body.raw("input_schema", function.get("parameters").unwrap_or(NO_PARAMETERS));
+                let strict = function.get("strict") == Some("true");
+                input_schema(body, function.get("parameters").unwrap_or(NO_PARAMETERS), strict, nth, lacks);
                 for (name, value) in function.except(&["name", "parameters"]) {
                     // A flag that is not set says nothing.
                     if !(name == "strict" && matches!(value, "false" | "null")) {
@@ -49,6 +50,29 @@ pub(super) fn write(body: &mut Writer, json: &str) -> Result<(), Error> {
     }
     body.close_list();
     Ok(())
+}
+
+/// The schema of a function's parameters, which Anthropic takes only if it says that they are an object.
+fn input_schema(body: &mut Writer, parameters: &str, strict: bool, nth: usize, lacks: &mut Lacks<'_>) {
+    let untyped = Fields::read(parameters).filter(|fields| fields.get("type").is_none());
+    body.key("input_schema");
+    match untyped {
+        Some(fields) => body.object(|body| {
+            body.string("type", "object");
+            for (name, value) in fields.except(&["type"]) {
+                body.raw(name, value);
+            }
+        }),
+        None if strict => body.json(&schema::binding(parameters, &format!("tools[{nth}]"), lacks)),
+        None => body.json(parameters),
+    }
+}
+
+/// Whether the model has to call a tool.
+pub(super) fn is_forced(request: &ChatRequest) -> bool {
+    let choice = request.param("tool_choice").and_then(|choice| choice_of(choice.as_str()).ok());
+    let kind = choice.and_then(|choice| Some(Fields::read(&choice)?.text("type")?.into_owned()));
+    matches!(kind.as_deref(), Some("any" | "tool"))
 }
 
 /// Write `tool_choice`, in which Anthropic also says whether calls may be made side by side.
@@ -147,7 +171,7 @@ pub(super) fn write_result(
         Content::Parts(parts) => {
             body.key("content");
             body.open_list();
-            block::write_parts(body, parts, nth, lacks)?;
+            block::write_parts(body, parts, nth, false, lacks)?;
             body.close_list();
         }
     }
