@@ -139,7 +139,7 @@ impl<'t> Verdict<'t> {
         tool: Option<&str>,
     ) -> Self {
         let Judgement { decisions, text: changed } = chain.judge(text, direction, tool);
-        let measured = chain.measure(text, direction, tool, &mut Totals::default());
+        let measured = chain.measure(text.len(), direction, tool, &mut Totals::default());
         let explained = |decision: Decision| {
             let passed = chain.passed(caller, &decision, direction, tool);
             (decision, passed)

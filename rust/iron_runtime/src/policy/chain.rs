@@ -23,7 +23,7 @@ pub struct Chain {
     /// Detectors of the user's own to ask in each direction; empty without any.
     called: Vec<Vec<Arc<str>>>,
     /// Whether any of them has a rule about sizes.
-    pub(super) measures: bool,
+    pub(crate) measures: bool,
     /// Whether any of them has a rule about some tools alone.
     pub(crate) names_tools: bool,
     /// The first of their rules on the call that makes pseudonyms.

@@ -23,8 +23,8 @@ impl Chain {
     pub(crate) fn pace(&self, direction: Direction) -> (Pace, Waits) {
         let acting = |rule: &&Rule| rule.acts() && rule.goes(direction);
         let mut waits = Waits::default();
-        // How long a text is, and whether it steers a model, its end tells.
-        let mut whole = false;
+        // Whether a text steers a model, its end tells; how long it is, it tells as it comes.
+        let (mut whole, mut sized) = (false, false);
         for layer in &self.layers {
             let rules: Vec<&Rule> = layer.speaking().filter(acting).collect();
             let speaks = |of: &Entity| rules.iter().any(|rule| rule.covers(of));
@@ -38,15 +38,15 @@ impl Chain {
                     .collect(),
             };
             whole |= own.patterns.iter().any(|name| custom.needs_whole(name));
-            whole |= rules.iter().any(|rule| matches!(rule.about, About::Size { .. }));
+            sized |= rules.iter().any(|rule| matches!(rule.about, About::Size { .. }));
             waits.families = waits.families.or(wanted(&rules.iter().copied(), direction));
             waits.own.push(own);
         }
         whole |= waits.families.injection;
         let pace = match (whole, waits.is_empty()) {
             (true, _) => Pace::Whole,
-            (false, true) => Pace::Behind,
-            (false, false) => Pace::Window,
+            (false, true) if !sized => Pace::Behind,
+            (false, _) => Pace::Window,
         };
         (pace, waits)
     }

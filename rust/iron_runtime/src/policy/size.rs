@@ -17,10 +17,10 @@ struct Total {
 }
 
 impl Chain {
-    /// Count a text; what is done about its size if a rule has something against it.
+    /// Count a text of so many bytes; what is done about its size if a rule has something against it.
     pub fn measure(
         &self,
-        text: &str,
+        bytes: usize,
         direction: Direction,
         tool: Option<&str>,
         totals: &mut Totals,
@@ -35,7 +35,7 @@ impl Chain {
             totals.0.resize(totals.0.len().max(base + rules.len()), Total::default());
             let own = &mut totals.0[base..base + rules.len()];
             for (total, rule) in own.iter_mut().zip(rules) {
-                *total = total.with(text.len() as u64, rule, rule.takes(direction, tool));
+                *total = total.with(bytes as u64, rule, rule.takes(direction, tool));
             }
             let first = layer.first(|nth, _| own[nth].exceeded);
             strictest = strictest.into_iter().chain(first).reduce(stricter);
@@ -43,7 +43,7 @@ impl Chain {
         }
         let rule = strictest?;
         let finding =
-            Finding { entity: Entity::Size, span: 0..text.len(), score: 1.0, reason: reason(rule).into() };
+            Finding { entity: Entity::Size, span: 0..bytes, score: 1.0, reason: reason(rule).into() };
         Some(Decision { finding, action: rule.action, rule: Some(rule.name.clone()) })
     }
 }

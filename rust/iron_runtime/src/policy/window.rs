@@ -52,12 +52,12 @@ impl Window {
     pub(crate) fn push(&mut self, more: &str, policies: &Chain, waits: &Waits) -> Shown {
         self.text.push_str(more);
         match self.pace {
-            Pace::Behind => {
+            Pace::Window if !waits.is_empty() => self.advance(policies, waits),
+            Pace::Whole => Shown::default(),
+            Pace::Behind | Pace::Window => {
                 self.shown = self.text.len();
                 Shown { text: more.to_owned(), blocked: None }
             }
-            Pace::Window => self.advance(policies, waits),
-            Pace::Whole => Shown::default(),
         }
     }
 

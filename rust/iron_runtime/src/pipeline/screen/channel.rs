@@ -80,6 +80,14 @@ impl Channel {
         }
     }
 
+    /// How many bytes of plain text have come; arguments are measured as the texts that they hold.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Text(window) => window.text().len(),
+            Kind::Arguments { .. } => 0,
+        }
+    }
+
     /// Whether it is the arguments of a call of a tool.
     pub(super) fn is_arguments(&self) -> bool {
         matches!(self.kind, Kind::Arguments { .. })

@@ -154,7 +154,7 @@ impl Screen<'_> {
     /// Count the text.
     fn measured(&mut self, text: &str, direction: Direction) -> Result<(), Error> {
         let tool = self.tool.as_deref();
-        let Some(measured) = self.policies.measure(text, direction, tool, &mut self.totals) else {
+        let Some(measured) = self.policies.measure(text.len(), direction, tool, &mut self.totals) else {
             return Ok(());
         };
         self.told.extend(measured.told(direction));

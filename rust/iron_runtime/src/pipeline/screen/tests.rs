@@ -1,6 +1,7 @@
 //! The same text, whole and in every kind of split, comes out as the same text with the same findings.
 
 mod formats;
+mod sizes;
 
 use std::sync::Arc;
 

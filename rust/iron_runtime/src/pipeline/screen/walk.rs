@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use super::called::Answers;
 use super::channel::{Channel, Step};
-use super::{ARGUMENTS, NAMES, Pseudonyms, Screen};
+use super::{ARGUMENTS, NAMES, Pseudonyms, Screen, too_long};
 use crate::Error;
 use crate::detect::Waits;
-use crate::policy::{Chain, Direction, Pace, Told, Totals};
+use crate::policy::{Action, Chain, Direction, Pace, Told, Totals};
 
 /// A field that names a function: it comes whole.
 const NAME: &str = "name";
@@ -144,9 +144,29 @@ impl Walk<'_> {
             channels.len() - 1
         });
         let (text, blocked) = channels[at].push(text, self.policies, self.said.1);
+        self.blocked = self.outgrown(at).or(blocked);
+        if matches!(self.blocked, Some(Error::PolicyDenied(_))) {
+            return String::new();
+        }
         self.shows |= !text.is_empty();
-        self.blocked = blocked;
         text
+    }
+
+    /// Why the text of a channel is too long as far as it has come, if a rule refuses it.
+    fn outgrown(&mut self, at: usize) -> Option<Error> {
+        if !self.policies.measures {
+            return None;
+        }
+        let mut totals = self.totals.clone();
+        let Choice { channels, told, .. } = &mut *self.choice;
+        let mut measure = |bytes: usize| self.policies.measure(bytes, Direction::Output, None, &mut totals);
+        for (_, other) in channels.iter().enumerate().filter(|(other, _)| *other != at) {
+            // What it comes to is told when it ends, or when more of it comes.
+            drop(measure(other.bytes()));
+        }
+        let measured = measure(channels[at].bytes()).filter(|measured| measured.action == Action::Block)?;
+        told.extend(measured.told(Direction::Output));
+        Some(too_long(&measured, Direction::Output, None))
     }
 
     /// The choice has ended: what is left of its texts, as a delta.

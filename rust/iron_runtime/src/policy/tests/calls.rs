@@ -154,7 +154,7 @@ fn sizes_of_a_text_and_of_all_of_them() {
     let (who, mut totals) = (Who::default(), Totals::default());
     let chain = Chain::new([&policy], &Caller::new(&who, "m", []));
     let mut measure = |bytes: usize, direction| {
-        chain.measure(&"x".repeat(bytes), direction, None, &mut totals).map(|decision| decision.action)
+        chain.measure(bytes, direction, None, &mut totals).map(|decision| decision.action)
     };
     assert_eq!(measure(30, Direction::Input), None);
     assert_eq!(measure(30, Direction::ToolResults), None, "counts where its rule speaks");
