@@ -100,6 +100,31 @@ async fn every_parameter_that_a_vendor_lacks_is_refused_or_left_out_and_said() {
 }
 
 #[tokio::test]
+async fn what_a_vendor_calls_otherwise_goes_out_by_its_own_name() {
+    let simulator = simulator(Vec::new()).await;
+    let mut renamed = 0;
+    for vendor in vendors() {
+        let name = text(&vendor, "name").unwrap();
+        let client = client(name, &simulator.url(), &json!({}));
+        for (ours, own) in vendor.get("renames").and_then(toml::Value::as_table).into_iter().flatten() {
+            renamed += 1;
+            let own = own.as_str().unwrap();
+            let mut asked = request(name);
+            param(&mut asked, ours, &json!(7));
+            soon(client.chat(asked.clone(), CallContext::new())).await.unwrap();
+            let sent = simulator.requests().pop().unwrap().body;
+            assert_eq!((sent.get(ours), &sent[own]), (None, &json!(7)), "{name}");
+            // What is given by the vendor's own name stands.
+            param(&mut asked, own, &json!(8));
+            soon(client.chat(asked, CallContext::new())).await.unwrap();
+            let sent = simulator.requests().pop().unwrap().body;
+            assert_eq!((sent.get(ours), &sent[own]), (None, &json!(8)), "{name}");
+        }
+    }
+    assert!(renamed >= 4, "{renamed}");
+}
+
+#[tokio::test]
 async fn embeddings_reach_every_provider_that_has_them_and_no_other() {
     let simulator = simulator(Vec::new()).await;
     for vendor in vendors() {

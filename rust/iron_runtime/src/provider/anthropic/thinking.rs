@@ -119,7 +119,9 @@ impl Level {
     }
 
     /// Of models that are told a number: Anthropic publishes none for a level, so those stand that Google publishes for
-    /// Gemini 2.5, the only ones of any vendor. <https://ai.google.dev/gemini-api/docs/openai#thinking>
+    /// Gemini 2.5, the only ones of any vendor. <https://ai.google.dev/gemini-api/docs/openai#thinking> could not be read
+    /// itself; three copies of its table agree (`Portkey-AI/docs-core`, `integrations/llms/gemini.mdx`; `malonaz/core`,
+    /// `go/ai/ai_service/provider/openai/google.go`; `tashfeenahmed/freellmapi#160`, but for 512 as "minimal").
     const fn budget(self) -> u64 {
         match self {
             Self::None | Self::Low => LEAST_BUDGET,

@@ -42,8 +42,14 @@ pub(crate) fn chat(
         None => {}
     }
     for (name, value) in &request.params {
-        if lacks.lets(name, value)? && !(stream && name == "stream_options") {
-            body.raw(vendor.renames.get(&**name).map_or(&**name, String::as_str), value.as_str());
+        if !lacks.lets(name, value)? || (stream && name == "stream_options") {
+            continue;
+        }
+        match vendor.renames.get(&**name) {
+            // What is given by the vendor's own name stands.
+            Some(own) if request.param(own).is_some() => {}
+            Some(own) => body.raw(own, value.as_str()),
+            None => body.raw(name, value.as_str()),
         }
     }
     if stream {
