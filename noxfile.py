@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import datetime as dt
 import json
 import os
 import platform
@@ -28,6 +29,7 @@ DIST = ROOT / "dist"
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = sorted({"3.10", "3.11", "3.12", "3.13", ".".join(platform.python_version_tuple()[:2])})
 MAX_WHEEL_BYTES = 15_000_000
+MAX_PRICE_AGE = dt.timedelta(days=183)
 
 # The native module's own tests would link libpython, which not every Python ships: tests/ covers it.
 TESTED_CRATES = ("--workspace", "--exclude", "iron_bridge")
@@ -254,6 +256,21 @@ def check_wheel(session: nox.Session, path: Path) -> None:
     if required:
         session.error(f"the wheel requires {required}; the base install has no dependency")
     session.log(f"{path.name}: {size:,} bytes, {len(files)} files")
+
+
+@nox.session(default=False, venv_backend="none")
+def prices(session: nox.Session) -> None:
+    """Before a release: no built-in price was read more than half a year before today, or the day given."""
+    now = dt.datetime.now(dt.timezone.utc).date()
+    today = dt.date.fromisoformat(session.posargs[0]) if session.posargs else now
+    old = [
+        f"{file.stem}/{model}: {price['as_of']}"
+        for file in sorted((ROOT / "rust/iron_runtime/src/pricing/catalog").glob("*.toml"))
+        for model, price in nox.project.load_toml(file).items()
+        if today - dt.date.fromisoformat(price["as_of"]) > MAX_PRICE_AGE
+    ]
+    if old:
+        session.error("read them again, as docs/pricing.md says:\n" + "\n".join(old))
 
 
 @nox.session(default=False, requires=["wheel"])
