@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::policy::{Action, Direction};
 
@@ -12,8 +13,10 @@ use crate::policy::{Action, Direction};
 #[serde(deny_unknown_fields, default)]
 pub struct PolicySettings {
     /// Lists of words by name, for rules to name as `keyword:NAME`.
+    #[schemars(example = BTreeMap::from([("projects", ["Falcon", "Blue Moon"])]))]
     pub keywords: BTreeMap<String, Vec<String>>,
     /// Regular expressions by name, for rules to name as `pattern:NAME`.
+    #[schemars(example = BTreeMap::from([("ticket", "ACME-[0-9]+")]))]
     pub patterns: BTreeMap<String, String>,
     /// How long a detector of your own may take over a text.
     #[schemars(range(min = 1))]
@@ -41,6 +44,25 @@ impl Default for PolicySettings {
 /// `[[policy.rules]]`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({
+    "name": "addresses of strangers",
+    "what": ["EMAIL_ADDRESS"],
+    "direction": ["tool_results"],
+    "agents": ["research-*"],
+    "tags": ["production"],
+    "models": ["openai/*"],
+    "not_models": ["openai/gpt-6-luna"],
+    "tools": ["search"],
+    "action": "redact",
+    "threshold": 0.5,
+}))]
+#[schemars(example = json!({
+    "name": "whole files",
+    "what": ["size"],
+    "action": "block",
+    "max_bytes": 100_000,
+    "max_total_bytes": 1_000_000,
+}))]
 pub struct RuleSettings {
     /// What it is called where it decides.
     pub name: Option<String>,

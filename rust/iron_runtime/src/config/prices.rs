@@ -17,7 +17,7 @@ macro_rules! with_rates {
         $(#[$about])*
         pub struct $name {
             $($(#[$doc])* pub $field: $type,)*
-            /// Input.
+            /// Input, a million tokens of it, as everything down to `image_output_usd`.
             #[schemars(example = "0.60")]
             pub input_usd: Option<NanoUsd>,
             /// Input that the provider had cached.
@@ -110,7 +110,8 @@ with_rates! {
         /// Whether it may reason out of sight; it may, unless this says no.
         #[schemars(example = false)]
         pub reasoning: Option<bool>,
-        /// How many tokens an image is, at most.
+        /// How many tokens an image is, at most: by `tiles` of 512 px (`base_tokens`, `tile_tokens`), by `patches` of 32 px (`multiplier`, `max_patches`), or by `pixels` (`per_token`, `max_tokens`).
+        #[schemars(example = ImageRule::Pixels { per_token: 750, max_tokens: 1_600 })]
         pub image: Option<ImageRule>,
         /// The day from which the provider refuses the model.
         #[schemars(example = "2027-06-30")]
@@ -131,6 +132,7 @@ with_rates! {
     /// An item of `long_context`. A kind without a price keeps its ratio to input or output.
     pub struct LongContextSettings {
         /// The most input tokens, cached ones included, that are not long.
+        #[schemars(example = 200_000)]
         pub above_input_tokens: u32,
     }
 }

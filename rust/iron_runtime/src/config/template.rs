@@ -16,6 +16,13 @@ const HEAD: &str = "\
 #   #:schema ./iron.schema.json
 ";
 
+/// What stands behind a value that is not the default.
+const EXAMPLE: &str = " # an example";
+
+/// What the ends of keys count.
+const UNITS: [(&str, &str); 4] =
+    [("_ms", "milliseconds"), ("_bytes", "bytes"), ("_usd", "US dollars"), ("_percent", "percent")];
+
 const PROFILES: &str = r#"
 # Settings by environment, laid over the rest where IRON_PROFILE=production, or `profile="production"` in
 # Python, chooses them. A profile may hold any section.
@@ -45,19 +52,24 @@ pub fn template() -> String {
 fn section(text: &mut String, path: &[&str], schema: &Value, mark: &str) {
     text.push('\n');
     comment(text, schema, "");
+    if let Some(items) = schema.get("items") {
+        return list_of(text, path, items);
+    }
     if schema.get("properties").is_some() {
-        return keys_of(text, path, schema, mark);
+        return keys_of(text, &format!("{mark}[{}]", place(path)), path, schema, mark);
     }
     let name = schema.pointer("/propertyNames/examples/0").and_then(Value::as_str).unwrap_or("name");
     if let Some(below) = schema.get("additionalProperties") {
         // Here the header is an example too.
-        keys_of(text, &[path, &[name]].concat(), below, "#");
+        let path = [path, &[name]].concat();
+        keys_of(text, &format!("#[{}]", place(&path)), &path, below, "#");
     }
 }
 
-fn keys_of(text: &mut String, path: &[&str], schema: &Value, mark: &str) {
+fn keys_of(text: &mut String, header: &str, path: &[&str], schema: &Value, mark: &str) {
     let Some(Value::Object(keys)) = schema.get("properties") else { return };
-    let _ = writeln!(text, "{mark}[{}]", wrong::path(path.iter().copied()));
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{header}");
     for (key, schema) in keys.iter().filter(|(_, schema)| !is_section(schema)) {
         setting(text, key, schema);
     }
@@ -66,30 +78,67 @@ fn keys_of(text: &mut String, path: &[&str], schema: &Value, mark: &str) {
     }
 }
 
-/// Whether it is a table of tables or of known keys, rather than a value, of which a table of texts is one.
+/// A list of tables: the examples that its items have, for not all keys go together; or one with every key.
+fn list_of(text: &mut String, path: &[&str], items: &Value) {
+    let header = format!("#[[{}]]", place(path));
+    let (examples, keys) = (items.get("examples"), items.get("properties"));
+    let (Some(Value::Array(examples)), Some(Value::Object(keys))) = (examples, keys) else {
+        return keys_of(text, &header, path, items, "#");
+    };
+    let mut told = Vec::new();
+    for example in examples {
+        let _ = writeln!(text, "{header}");
+        for (key, schema) in keys {
+            let Some(value) = example.get(key) else { continue };
+            if !told.contains(&key) {
+                comment(text, schema, &also(key, schema));
+                told.push(key);
+            }
+            assign(text, key, value, EXAMPLE);
+        }
+    }
+}
+
+fn place(path: &[&str]) -> String {
+    wrong::path(path.iter().copied())
+}
+
+/// Whether it is a table of tables or of known keys, or a list of such, rather than a value, of which a table of texts
+/// is one.
 fn is_section(schema: &Value) -> bool {
     let holds_keys = |schema: &Value| schema.get("properties").is_some();
-    holds_keys(schema) || schema.get("additionalProperties").is_some_and(holds_keys)
+    holds_keys(schema)
+        || ["additionalProperties", "items"].iter().any(|below| schema.get(below).is_some_and(holds_keys))
 }
 
 fn setting(text: &mut String, key: &str, schema: &Value) {
+    comment(text, schema, &also(key, schema));
     let words = words(schema);
-    let also = match &words[..] {
-        [] => String::new(),
-        words => format!("One of {}.", words.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
-    };
-    comment(text, schema, &also);
     let example =
         || schema.pointer("/examples/0").or(words.first().copied()).or_else(|| schema.get("minimum"));
-    let (value, note) = match schema.get("default") {
-        Some(default) => (Some(default), ""),
-        None => (example(), " # an example"),
-    };
-    let value = value.and_then(|value| toml::Value::try_from(value).ok());
-    if let Some(value) = value {
-        // Writing to a string cannot fail.
+    match schema.get("default") {
+        Some(default) => assign(text, key, default, ""),
+        None => {
+            if let Some(example) = example() {
+                assign(text, key, example, EXAMPLE);
+            }
+        }
+    }
+}
+
+fn assign(text: &mut String, key: &str, value: &Value, note: &str) {
+    if let Ok(value) = toml::Value::try_from(value) {
         let _ = writeln!(text, "#{} = {value}{note}", wrong::path([key]));
     }
+}
+
+/// What a description does not say: the unit, and what the value is one of.
+fn also(key: &str, schema: &Value) -> String {
+    let unit = UNITS.iter().find(|(end, _)| key.ends_with(end)).map(|(_, unit)| format!("In {unit}."));
+    let words = words(schema);
+    let words: Vec<_> = words.iter().map(ToString::to_string).collect();
+    let choice = (!words.is_empty()).then(|| format!("One of {}.", words.join(", ")));
+    unit.into_iter().chain(choice).collect::<Vec<_>>().join(" ")
 }
 
 /// The words that a value is one of.

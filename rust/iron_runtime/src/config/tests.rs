@@ -1,6 +1,7 @@
 //! What an error says, and the place that it names.
 
 mod property;
+mod template;
 
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use super::environment::Environment;
 use super::find::Found;
 use super::load::Loaded;
 use super::origin::Origin;
-use super::{Config, Sources, in_force, parse};
+use super::{Config, Sources, parse};
 use crate::Error;
 
 /// What a file with this text, these variables and these sources come to.
@@ -327,30 +328,5 @@ fn a_profile_is_read_whether_chosen_or_not() {
     ] {
         let error = refused_with(text, variables, &Sources::default());
         assert!(error.starts_with(expected), "{text}\n{error}");
-    }
-}
-
-/// The template with its settings no longer in comments.
-fn with_all_settings(template: &str) -> String {
-    let uncommented = |line: &str| match line.strip_prefix('#') {
-        Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest.to_owned(),
-        _ => line.to_owned(),
-    };
-    template.lines().map(|line| uncommented(line) + "\n").collect()
-}
-
-#[test]
-fn the_template_is_valid_as_it_is_and_with_every_setting_set() {
-    let template = super::template();
-    let plain = load(&template, &[], &Sources::default()).unwrap();
-    assert_eq!(format!("{:?}", plain.settings), format!("{:?}", super::Settings::default()));
-    for profile in [None, Some("production".to_owned())] {
-        let sources = Sources { profile, ..Sources::default() };
-        let full = load(&with_all_settings(&template), &[], &sources).unwrap();
-        Config::new(&full).unwrap();
-        let missing: Vec<_> =
-            in_force::settings(&full).into_iter().filter(|setting| setting.origin.is_none()).collect();
-        // A setting without a default needs an example: #[schemars(example = ..)].
-        assert!(missing.is_empty(), "{missing:#?}");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// `[tools]`. Names of tools may be globs: `*` stands for any text.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -21,6 +22,7 @@ pub struct ToolSettings {
     #[schemars(example = true)]
     pub check_arguments: Option<bool>,
     /// JSON Schemas by name of a tool, which arguments have to fit as well.
+    #[schemars(example = json!({"search": {"type": "object", "required": ["query"]}}))]
     pub schemas: BTreeMap<String, serde_json::Value>,
     /// Tools that the approver is asked about, each time that a model calls one.
     #[schemars(example = ["send_*"])]

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::template::with_all_settings;
 use super::*;
 
 const SECRET: &str = "sk-481516";
