@@ -1,5 +1,6 @@
 //! Policies, as the provider and the caller see them.
 
+use iron_protocol::ErrorCode;
 use iron_runtime::policy::{Action, Direction};
 use iron_runtime::{ChatRequest, Content, EmbedRequest, Error, Json, Message, Role, Run, Who};
 use iron_simulator::{Reply, Rule, ToolCall};
@@ -183,4 +184,31 @@ async fn a_text_that_is_too_long_is_refused_or_told_of() {
     let reply = soon(rig.client.chat(request, within([]))).await.unwrap();
     let told: Vec<_> = reply.report.findings.iter().map(|told| told.to_owned().entity.to_string()).collect();
     assert_eq!(told[0], "SIZE");
+}
+
+/// Another provider would be told what this one was not to be told.
+#[tokio::test]
+async fn a_refusal_leads_to_no_other_upstream() {
+    let secret = |direction: &str| json!({"what": ["secret"], "direction": [direction], "action": "block"});
+    for (rule, text, requests) in [
+        (secret("input"), format!("use {KEY}"), 0),
+        (secret("output"), "which key?".to_owned(), 1),
+        (json!({"models": ["sim/*"], "action": "block"}), "hello".to_owned(), 0),
+    ] {
+        let settings = json!({
+            "policy": {"rules": [rule]},
+            "models": {"fast": {"upstreams": [MODEL, "other/m"]}},
+        });
+        let rig = Rig::with(vec![Reply::text(format!("it is {KEY}")).into()], settings).await;
+        let request = ChatRequest::new("fast", vec![Message::user(text)]);
+        let plain = soon(rig.client.chat(request.clone(), within([]))).await.unwrap_err();
+        assert!(matches!(plain.code(), ErrorCode::ContentBlocked | ErrorCode::PolicyDenied), "{plain:?}");
+        assert_eq!(rig.stats().await.requests, requests, "{rule}");
+        let streamed = match soon(rig.client.stream(request, within([]))).await {
+            Ok(mut stream) => soon(stream.reply()).await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert_eq!(streamed.code(), plain.code(), "{streamed:?}");
+        assert_eq!(rig.stats().await.requests, requests * 2, "{rule}");
+    }
 }

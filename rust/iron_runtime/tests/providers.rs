@@ -2,11 +2,14 @@
 
 use iron_runtime::budget::Ledger;
 use iron_runtime::config::{Config, Sources};
-use iron_runtime::{CallContext, ChatRequest, Client, EmbedRequest, Error, Message, Role};
+use iron_runtime::{CallContext, ChatRequest, Client, Content, EmbedRequest, Error, Message, Part, Role};
+use iron_simulator::Reply;
 use serde_json::{Value, json};
 use toml::Table;
 
 use crate::rig::{param, simulator, soon};
+
+const IMAGE: &str = "https://example.com/a.png";
 
 /// The vendors as the file has them, read apart from the code that uses them.
 fn vendors() -> Vec<Table> {
@@ -64,6 +67,58 @@ async fn every_vendor_reaches_its_api_as_it_wants_to_be_asked() {
         }
     }
     assert_eq!(simulator.requests().len(), vendors().len());
+}
+
+/// With an image, a tool and a schema for the answer.
+fn rich(name: &str) -> ChatRequest {
+    let image = Part::Image { url: IMAGE.into(), detail: None, extra: Vec::new() };
+    let text = Part::Text { text: "What is it?".into(), extra: Vec::new() };
+    let asked = Message { content: Content::Parts(vec![text, image]), ..Message::user("") };
+    let mut request = ChatRequest::new(format!("{name}/some/model"), vec![asked]);
+    request.max_tokens = Some(77);
+    let schema = json!({
+        "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"],
+        "additionalProperties": false,
+    });
+    let tool = json!({"type": "function", "function": {"name": "look", "parameters": schema}});
+    param(&mut request, "tools", &json!([tool]));
+    let format =
+        json!({"type": "json_schema", "json_schema": {"name": "it", "strict": true, "schema": schema}});
+    param(&mut request, "response_format", &format);
+    request
+}
+
+#[tokio::test]
+async fn one_request_reaches_every_vendor_with_tools_images_schema_and_stream() {
+    let simulator = simulator(vec![Reply::text("seen").into()]).await;
+    let root = simulator.url().trim_end_matches("/v1").to_owned();
+    for vendor in vendors() {
+        let name = text(&vendor, "name").unwrap();
+        let anthropic = text(&vendor, "format") == Some("anthropic");
+        let url = if anthropic { root.clone() } else { simulator.url() };
+        let client = client(name, &url, &json!({"unsupported_params": "drop"}));
+        let plain = soon(client.chat(rich(name), CallContext::new())).await.unwrap();
+        let mut stream = soon(client.stream(rich(name), CallContext::new())).await.unwrap();
+        let streamed = soon(stream.reply()).await.unwrap();
+        let requests = simulator.requests();
+        for (reply, sent) in [plain, streamed].iter().zip(&requests[requests.len() - 2..]) {
+            let body: Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!(body["choices"][0]["message"]["content"], "seen", "{name}");
+            let (sent, part) = (&sent.body, &sent.body["messages"][0]["content"][1]);
+            let (tool, image, format) = if anthropic {
+                (&sent["tools"][0]["name"], &part["source"]["url"], &sent["output_config"]["format"])
+            } else {
+                let tool = &sent["tools"][0]["function"]["name"];
+                (tool, &part["image_url"]["url"], &sent["response_format"])
+            };
+            assert_eq!((image, &format["type"]), (&json!(IMAGE), &json!("json_schema")), "{name}");
+            let lacks_tools =
+                reply.report.warnings.iter().any(|warning| warning.starts_with("tools was left out"));
+            assert_eq!(tool, &if lacks_tools { Value::Null } else { json!("look") }, "{name}");
+            assert_eq!(lacks_tools, name == "perplexity", "{name}");
+        }
+        assert_eq!(requests.last().unwrap().body["stream"], true, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -226,6 +226,22 @@ fn errors_name_the_variable_the_mapping_or_the_argument() {
 }
 
 #[test]
+fn each_variable_that_a_vendor_s_users_have_holds_the_key() {
+    let text = "budget.unpriced = 'allow'\n[providers.azure]\nbase_url = 'https://x.example'";
+    for vendor in crate::provider::vendor::vendors().unwrap() {
+        let model = format!("{}/m", vendor.name);
+        let missing = |variables: &[(&str, &str)]| {
+            let loaded = load(text, variables, &Sources::default()).unwrap();
+            Config::new(&loaded).unwrap().missing_key(&model).unwrap()
+        };
+        assert_eq!(missing(&[]).is_none(), vendor.key_optional, "{model}");
+        for variable in &vendor.key_env {
+            assert_eq!(missing(&[(variable, "sk-here")]), None, "{model} {variable}");
+        }
+    }
+}
+
+#[test]
 fn variables_name_every_setting() {
     let text = "[providers.my-vendor]\nbase_url = 'http://x'\n[prices.'my-vendor/m.1']\ninput_usd = '1'
         [models.max]\nupstreams = ['my-vendor/m.1']";
