@@ -62,10 +62,16 @@ static IDENTIFIERS: &[Identifier] = &[
     id(Known::UsDriverLicense, "A99999999999999", &[5, 5, 5], any, Topic::Driver, [0.0, 0.0, 0.7]),
     id(Known::UsDriverLicense, "99999999", &[], any, Topic::Driver, [0.0, 0.0, 0.55]),
     id(Known::UsDriverLicense, "999999999", &[3, 3, 3], any, Topic::Driver, [0.0, 0.0, 0.55]),
+    id(Known::UsDriverLicense, "AA999999", &[], any, Topic::Driver, [0.0, 0.0, 0.65]),
+    id(Known::UsDriverLicense, "A99999999999", &[4, 4, 4], any, Topic::Driver, [0.0, 0.0, 0.7]),
+    id(Known::UsDriverLicense, "999999999999", &[], any, Topic::Driver, [0.0, 0.0, 0.55]),
     id(Known::UsBankNumber, "99999999", &[], any, Topic::Account, [0.0, 0.0, 0.5]),
+    id(Known::UsBankNumber, "999999999", &[], any, Topic::Account, [0.0, 0.0, 0.5]),
     id(Known::UsBankNumber, "9999999999", &[], any, Topic::Account, [0.0, 0.0, 0.55]),
     id(Known::UsBankNumber, "99999999999", &[], any, Topic::Account, [0.0, 0.0, 0.55]),
     id(Known::UsBankNumber, "999999999999", &[], any, Topic::Account, [0.0, 0.0, 0.6]),
+    id(Known::UsBankNumber, "9999999999999", &[], any, Topic::Account, [0.0, 0.0, 0.55]),
+    id(Known::UsBankNumber, "99999999999999", &[], any, Topic::Account, [0.0, 0.0, 0.55]),
     id(Known::UsNpi, "9999999999", &[], check::npi, Topic::Npi, [0.0, 0.0, 0.9]),
     id(Known::MedicalLicense, "AA9999999", &[], check::dea, Topic::Medical, [0.6, 0.0, 0.95]),
     id(Known::UkNhs, "9999999999", &[3, 3, 4], check::nhs, Topic::Nhs, [0.0, 0.4, 0.95]),
@@ -89,6 +95,8 @@ static IDENTIFIERS: &[Identifier] = &[
     id(Known::KrRrn, "9999999999999", &[6, 7], check::kr_rrn_form, Topic::KrId, [0.0, 0.55, 0.8]),
     id(Known::BrCpf, "99999999999", &[3, 3, 3, 2], check::cpf, Topic::BrCpf, [0.35, 0.9, 0.97]),
     id(Known::BrCnpj, "99999999999999", &[2, 3, 3, 4, 2], check::cnpj, Topic::BrCnpj, [0.5, 0.95, 0.98]),
+    // Since July 2026 new ones have letters.
+    id(Known::BrCnpj, "************99", &[2, 3, 3, 4, 2], check::cnpj, Topic::BrCnpj, [0.3, 0.95, 0.98]),
 ];
 
 /// Where the identifiers of each length are in [`IDENTIFIERS`].
@@ -110,6 +118,15 @@ pub(super) fn fits(pattern: &str, chars: &[u8]) -> bool {
         })
 }
 
+/// Whether the group goes on from a row before it that is as long as its first, as the rest of a card's number does.
+fn continues(text: &[u8], start: usize, group: &Group) -> bool {
+    let parts = group.parts();
+    let (length, separator) = (parts[0].chars, parts[1].separator);
+    let Some(before) = text[..start].strip_suffix(&[separator]) else { return false };
+    let row = before.iter().rev().take(length + 1).take_while(|byte| byte.is_ascii_digit()).count();
+    row == length
+}
+
 /// Add what begins at `start`.
 pub(super) fn find(view: &View<'_>, group: &Group, start: usize, findings: &mut Vec<Finding>) {
     for (index, part) in group.parts().iter().enumerate().filter(|(_, part)| part.chars >= SHORTEST) {
@@ -123,6 +140,9 @@ pub(super) fn find(view: &View<'_>, group: &Group, start: usize, findings: &mut 
         for identifier in candidates.iter().map(|index| &IDENTIFIERS[usize::from(*index)]) {
             let shaped = count > 1;
             if shaped && (identifier.shape.len() != count || !group.is_shaped(identifier.shape)) {
+                continue;
+            }
+            if shaped && continues(view.bytes, start, group) {
                 continue;
             }
             let alone = identifier.scores[usize::from(shaped)];

@@ -40,6 +40,7 @@ struct Signature {
     first: u64,
     within: usize,
     any_order: bool,
+    one_sentence: bool,
     weight: f32,
 }
 
@@ -62,6 +63,8 @@ struct Written {
     within: usize,
     #[serde(default)]
     any_order: bool,
+    #[serde(default)]
+    one_sentence: bool,
     weight: f32,
 }
 
@@ -103,6 +106,7 @@ impl Injection {
                 steps,
                 within: written.within,
                 any_order: written.any_order,
+                one_sentence: written.one_sentence,
                 weight: written.weight,
             });
         }
@@ -206,7 +210,7 @@ impl Injection {
                 if signature.first & bit(first.what) == 0 {
                     return true;
                 }
-                let end = signature.match_at(first, &steps[index + 1..]);
+                let end = signature.match_at(text, first, &steps[index + 1..]);
                 if let Some(end) = end {
                     let quoted =
                         about && text[..first.start].last().is_some_and(|byte| b"\"'`".contains(byte));
@@ -221,7 +225,7 @@ impl Injection {
 
 impl Signature {
     /// The end of the row if `first` begins it.
-    fn match_at(&self, first: &Hit<u8>, rest: &[Hit<u8>]) -> Option<usize> {
+    fn match_at(&self, text: &[u8], first: &Hit<u8>, rest: &[Hit<u8>]) -> Option<usize> {
         let mut open: u32 = (1 << self.steps.len()) - 1;
         let take = |open: &mut u32, class: u8| {
             let mut fits = self.steps.iter().enumerate().filter(|(step, wanted)| {
@@ -245,12 +249,20 @@ impl Signature {
             if open == 0 || hit.start > end + self.within {
                 break;
             }
+            if self.one_sentence && hit.start > end && ends_sentence(&text[end..hit.start]) {
+                break;
+            }
             if hit.start >= end && take(&mut open, hit.what) {
                 end = hit.end;
             }
         }
         (open == 0).then_some(end)
     }
+}
+
+/// Whether a sentence ends within the text.
+fn ends_sentence(text: &[u8]) -> bool {
+    text.windows(2).any(|pair| b".!?".contains(&pair[0]) && pair[1].is_ascii_whitespace())
 }
 
 impl Verdict {

@@ -167,9 +167,7 @@ pub(super) fn sg_nric(c: &[u8]) -> bool {
         b'M' => (3, b"XWUTRQPNJLK"),
         _ => return false,
     };
-    let at = (sum + offset) as usize % 11;
-    // The row of M is read from its end.
-    letters[if c[0] == b'M' { 10 - at } else { at }] == c[8]
+    letters[(sum + offset) as usize % 11] == c[8]
 }
 
 /// Australian Taxation Office: weights 1, 4, 3, 7, 5, 8, 6, 9, 10, modulus 11.

@@ -5,6 +5,9 @@ use super::group::Group;
 use super::view::View;
 use super::{Finding, account, crypto, identifier, network, phone, vat};
 
+/// What stands before the branch in a Brazilian company's number.
+const BRANCH: usize = "AB.CDE.FGH/".len();
+
 /// Add whatever the numbers of the text are.
 pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
     let text = view.bytes;
@@ -38,10 +41,21 @@ pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
             let group = Group::at(text, start, false);
             let total = group.parts().last().map_or(0, |part| part.chars);
             if total >= 7 {
-                if total >= 13 {
+                if total >= *account::CARD.start() {
                     account::find_card(view, &group, start, findings);
                 }
                 identifier::find(view, &group, start, findings);
+            }
+            // 2 55 08 2A 168 025 38: the department is in Corsica, and digits follow.
+            if group.parts().len() == 4 && has_letters(&group) {
+                identifier::find(view, &Group::at(text, start, true), start, findings);
+            }
+            // AB.CDE.FGH/0001-35: the first parts may be letters alone.
+            if end - start == 4 && text[..start].ends_with(b"/") && start >= BRANCH {
+                let from = start - BRANCH;
+                if !from.checked_sub(1).is_some_and(|at| text[at].is_ascii_alphanumeric()) {
+                    identifier::find(view, &Group::at(text, from, true), from, findings);
+                }
             }
             if total >= 7 || start > 0 && b"(+".contains(&text[start - 1]) {
                 phone::find(view, &group, start, findings);
@@ -63,6 +77,10 @@ pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
             vat::find(view, &Group::at(text, from, true), from, findings);
         }
     }
+}
+
+fn has_letters(group: &Group) -> bool {
+    !group.chars(group.parts().len()).iter().all(u8::is_ascii_digit)
 }
 
 /// Where one or two capitals begin that a separator parts from the number at `start`.

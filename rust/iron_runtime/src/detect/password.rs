@@ -5,7 +5,7 @@ use super::assignment::{Value, Values};
 use super::connection::is_in_connection;
 use super::encoded::base64;
 use super::entity::Known;
-use super::placeholder::{entropy, is_placeholder, is_template};
+use super::placeholder::{encloses, entropy, is_placeholder, is_template};
 use super::view::View;
 
 /// Add every value that is assigned to a name like `password`.
@@ -109,10 +109,11 @@ fn is_secret(value: &[u8], quoted: bool) -> bool {
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
     let signs = value.iter().filter(|byte| !byte.is_ascii_alphanumeric()).count();
     let letters = value.len() - digits - signs;
-    // A call, a path, an attribute: source code that names where the value comes from.
+    // A call, a path, an attribute, a pattern: source code that names where the value comes from, or what it is like.
     let code = !quoted && value.iter().any(|byte| b"()[].\\".contains(byte))
         || value.windows(2).any(|pair| pair == b"::" || pair == b"->" || pair == b"//")
-        || value.contains(&b'(');
+        || encloses(value, b'(', b')')
+        || encloses(value, b'[', b']');
     let drawn = value.iter().any(|byte| b"!@#$%^&*+".contains(byte));
     let mixed = digits > 0 && (letters > 0 || signs > 1) || letters > 0 && signs > 1 && drawn;
     let least = if quoted { 2.8 } else { 3.0 };

@@ -11,7 +11,7 @@ use super::topic::Topic;
 use super::view::View;
 
 /// Forms of national numbers with a trunk prefix 0, as they are usually written.
-const NATIONAL: [&[usize]; 12] = [
+const NATIONAL: [&[usize]; 13] = [
     &[2, 2, 2, 2, 2],
     &[5, 6],
     &[3, 4, 4],
@@ -21,6 +21,7 @@ const NATIONAL: [&[usize]; 12] = [
     &[4, 7],
     &[4, 8],
     &[3, 7],
+    &[3, 6],
     &[3, 8],
     &[4, 6],
     &[2, 4, 4],

@@ -46,11 +46,28 @@ fn has_word(small: &[u8]) -> bool {
 }
 
 /// `${PASSWORD}`, `{{ password }}`, `%s`, `$PASSWORD`, `<password>`: filled in later.
+///
+/// `%2B` is a character in a URL, and a password that is drawn may have any single sign.
 pub(super) fn is_template(value: &[u8]) -> bool {
-    value.iter().any(|byte| b"{}<>$%".contains(byte))
-        && !(value[0] != b'$'
-            && value.iter().filter(|byte| b"{}<>$%".contains(byte)).count() == 1
-            && value.contains(&b'$'))
+    let has = |needle: &[u8]| memchr::memmem::find(value, needle).is_some();
+    value.starts_with(b"$")
+        || has(b"${")
+        || has(b"$(")
+        || has(b"%(")
+        || value.windows(4).any(|four| four[0] == b'$' && four[1..].iter().all(u8::is_ascii_uppercase))
+        || value.len() > 2 && value.starts_with(b"%") && value.ends_with(b"%")
+        || encloses(value, b'{', b'}')
+        || encloses(value, b'<', b'>')
+        || (0..value.len()).any(|at| {
+            matches!(value[at..], [b'%', b's' | b'd' | b'v' | b'q'])
+                || matches!(value[at..], [b'%', b's' | b'd' | b'v' | b'q', next, ..] if !next.is_ascii_alphanumeric())
+        })
+}
+
+/// Whether `close` stands behind `open`.
+pub(super) fn encloses(value: &[u8], open: u8, close: u8) -> bool {
+    let from = memchr::memchr(open, value);
+    from.is_some_and(|from| memchr::memchr(close, &value[from..]).is_some())
 }
 
 /// The longest row of characters that are each the same as the one before, or its neighbour, one way.
@@ -107,6 +124,21 @@ mod tests {
             "REPLACE_ME_PLEASE",
         ] {
             assert!(is_placeholder(text.as_bytes()), "{text}");
+        }
+        for text in
+            ["${PW}", "a{{ pw }}", "%s", "$PASS", "x$PASSWORD", "%PW%", "<pw>", "%(pw)s", "{pw}", "%s@"]
+        {
+            assert!(is_template(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "R%24_dXgMqp%26L7",
+            "%25x6fyZkk%24Y%29",
+            "Slqy1oDO$z$_(Lj",
+            "0+1PmkBxSm(vW%",
+            "a}b{c",
+            "%2A1ooE%7",
+        ] {
+            assert!(!is_template(text.as_bytes()), "{text}");
         }
         for text in ["q7Rk2LmZ9xVbT4sWn8Yc", "9f86d081884c7d659a2feaa0c55ad015"] {
             assert!(!is_placeholder(text.as_bytes()), "{text}");

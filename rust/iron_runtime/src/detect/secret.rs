@@ -7,6 +7,8 @@ use super::view::View;
 
 /// A 16,384-bit RSA key has 12,700 characters in PEM form.
 const LONGEST_PEM: usize = 16_384;
+/// An Ed25519 key in PKCS#8 has 64 characters, some of which may be signs.
+const SHORTEST_KEY: usize = 48;
 /// `-----BEGIN PGP PRIVATE KEY BLOCK-----`, and what else may stand in the dashes.
 const LONGEST_HEADER: usize = 80;
 /// Longer headers carry certificates; what comes first tells enough.
@@ -30,7 +32,7 @@ pub(super) fn find_private_keys(view: &View<'_>, findings: &mut Vec<Finding>) {
         let end = memchr::memmem::find(&text[body..next], b"-----END").map(|at| body + at);
         let material = &text[body..end.unwrap_or(next)];
         let letters = material.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
-        if letters < 64 || memchr::memmem::find(material, b"...").is_some() {
+        if letters < SHORTEST_KEY || memchr::memmem::find(material, b"...").is_some() {
             done = start + body;
             continue;
         }
