@@ -274,6 +274,14 @@ def prices(session: nox.Session) -> None:
 
 
 @nox.session(default=False, requires=["wheel"])
+def detection(session: nox.Session) -> None:
+    """How well detectors find what they should, beside others; takes minutes."""
+    install_wheel(session, "detection")
+    session.install("--no-deps", *nox.project.dependency_groups(PYPROJECT, "corpora"))
+    session.run("python", "benches/detection.py", *session.posargs)
+
+
+@nox.session(default=False, requires=["wheel"])
 def bench(session: nox.Session) -> None:
     """Cost of a governed call beside other clients; takes minutes and an idle machine."""
     install_wheel(session, "bench")
