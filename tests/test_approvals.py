@@ -181,22 +181,23 @@ async def test_each_of_several_calls_is_asked_about_and_one_denial_denies_the_re
 
 @kinds
 async def test_no_answer_in_time_is_a_denial(client_with, later):
-    never, cancelled = threading.Event(), []
+    never, began, cancelled = threading.Event(), [], []
 
     def block(_):
         never.wait()
 
     async def wait(request):
+        began.append(request.tool)
         try:
             await asyncio.get_running_loop().create_future()
         finally:
             cancelled.append(request.tool)
 
-    client = client_with(wait if later else block, approval_timeout_ms=1)
-    with pytest.raises(iron.PolicyDeniedError, match=r"no approval came within 0\.0 s"):
+    client = client_with(wait if later else block, approval_timeout_ms=100)
+    with pytest.raises(iron.PolicyDeniedError, match=r"no approval came within 0\.1 s"):
         await client.chat("Hello", tools=TOOLS)
-    if later:
-        await until(lambda: cancelled == ["send_mail"])
+    # On a machine that is busy it may be too late before it is asked.
+    await until(lambda: cancelled == began)
     never.set()
 
 

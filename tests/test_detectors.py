@@ -177,24 +177,25 @@ async def test_a_label_that_could_carry_text_is_a_refusal(ask_with):
 
 @pytest.mark.parametrize("blocks", [True, False], ids=["function", "coroutine"])
 async def test_one_that_never_answers_is_given_up(ask_with, iron_simulator, blocks):
-    never, cancelled = threading.Event(), []
+    never, began, cancelled = threading.Event(), [], []
 
     def block(_):
         never.wait()
 
     async def wait(text):
+        began.append(text)
         try:
             await asyncio.get_running_loop().create_future()
         finally:
             cancelled.append(text)
 
-    client = ask_with(block if blocks else wait, detector_timeout_ms=1)
-    with pytest.raises(iron.DetectorError, match="took longer than 1 ms") as caught:
+    client = ask_with(block if blocks else wait, detector_timeout_ms=100)
+    with pytest.raises(iron.DetectorError, match="took longer than 100 ms") as caught:
         await client.chat("Hello")
     assert caught.value.retryable
     assert iron_simulator.requests() == []
-    if not blocks:
-        await until(lambda: cancelled == ["Hello"])
+    # On a machine that is busy it may be too late before it is asked.
+    await until(lambda: cancelled == began)
     never.set()
 
 
