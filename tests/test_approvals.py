@@ -341,3 +341,62 @@ def test_an_estimate_asks_nobody(client_with):
     approve, asked = answering(False, later=False)  # noqa: FBT003 - what an approver gives
     assert client_with().estimate("Hello", tools=TOOLS, approve=approve).cost > 0
     assert asked == []
+
+
+@kinds
+async def test_a_stream_shows_what_is_said_and_then_what_is_approved(client_with, iron_simulator, later):
+    reply = {"text": "I will send it", "tool_calls": [{"name": "send_mail", "arguments": {"to": "Ada"}}]}
+    iron_simulator.set_rules([{"reply": reply}])
+    approve, asked = answering(True, later=later)  # noqa: FBT003 - what an approver gives
+    async with client_with(approve).stream("Hello", tools=TOOLS) as stream:
+        shown = [
+            (chunk.text, [call.arguments for call in chunk.tool_calls], len(asked)) async for chunk in stream
+        ]
+        (call,) = (await stream.reply()).tool_calls
+    assert "".join(text for text, _, _ in shown) == "I will send it"
+    # Calls are shown whole, and after somebody was asked.
+    assert [(calls, count) for _, calls, count in shown if calls] == [(['{"to":"Ada"}'], 1)]
+    assert call.parsed_arguments() == {"to": "Ada"}
+    assert asked[0].call_id == call.id
+
+
+@kinds
+async def test_a_denial_ends_a_stream_behind_what_was_said(client_with, iron_simulator, later):
+    reply = {"text": "I will send it", "tool_calls": [{"name": "send_mail", "arguments": {"to": "Ada"}}]}
+    iron_simulator.set_rules([{"reply": reply}])
+    approve, _ = answering(ValueError("Ada"), later=later)
+    said = []
+    with iron.budget(1) as budget, pytest.raises(iron.PolicyDeniedError) as caught:
+        async for chunk in client_with(approve).stream("Hello", tools=TOOLS):
+            said.append(chunk.text)
+            assert not chunk.tool_calls
+    assert "".join(said) == "I will send it"
+    assert type(caught.value.__cause__) is ValueError
+    assert (caught.value.tool, caught.value.direction) == ("send_mail", "tool_arguments")
+    assert budget.spent > 0
+    assert budget.held == 0
+
+
+async def test_a_stream_that_is_left_cancels_its_approval(client_with):
+    began, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def wait(_):
+        began.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            cancelled.set()
+
+    client = client_with(wait)
+    async with client.stream("Hello", tools=TOOLS):
+        await asyncio.wait_for(began.wait(), 20)
+    await asyncio.wait_for(cancelled.wait(), 20)
+    await until(lambda: client.in_flight == 0)
+
+
+@kinds
+def test_a_stream_without_a_loop(client_with, later):
+    approve, asked = answering(True, later=later)  # noqa: FBT003 - what an approver gives
+    with client_with(kind=iron.SyncClient).stream("Hello", tools=TOOLS, approve=approve) as stream:
+        assert [call.name for call in stream.reply().tool_calls] == ["send_mail"]
+    assert len(asked) == 1

@@ -10,6 +10,7 @@ mod attempt;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod entry;
+mod held;
 mod record;
 mod screen;
 mod tools;
@@ -26,6 +27,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use self::asked::Asked;
 use self::attempt::Answer;
 pub(crate) use self::attempt::Open;
+pub(crate) use self::held::Held;
 use self::screen::Pseudonyms;
 pub(crate) use self::screen::{StreamRestore, StreamScreen};
 use crate::Error;
@@ -117,7 +119,7 @@ pub(crate) async fn chat(
         };
     }
     // After the policy: the arguments are those that the caller would get.
-    if let (Some(offer), Ok(answer)) = (&offer, &governed)
+    if let (Some(offer), Ok(answer)) = (offer, &governed)
         && let Err(denied) = call.judge_tools(offer, answer).await
     {
         governed = Err(denied);
@@ -157,13 +159,19 @@ pub(crate) async fn stream(
     context: CallContext,
 ) -> Result<ChatStream, Error> {
     let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: true })?;
-    if let Err(refused) = call.take_in(&mut request, true).await.and_then(tools::streamable) {
-        let refused = Err(call.watch.failed(refused));
-        return call.recorded(refused).await;
-    }
+    let offer = match call.take_in(&mut request, true).await {
+        Ok(offer) => offer,
+        Err(refused) => {
+            let refused = Err(call.watch.failed(refused));
+            return call.recorded(refused).await;
+        }
+    };
     call.note(|| Prompt::Chat(request.messages.clone()));
     let error = match call.govern(Asked::Chat { request: &request, stream: true }).await {
-        Ok(Answer::Begun(open)) => return Ok(ChatStream::new(call, *open, &request)),
+        Ok(Answer::Begun(open)) => {
+            let held = offer.map(|offer| Held::new(call.tool_judge(offer)));
+            return Ok(ChatStream::new(call, *open, &request, held));
+        }
         Ok(Answer::Whole { .. }) => unexpected(),
         Err(error) => error,
     };

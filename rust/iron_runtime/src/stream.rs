@@ -6,7 +6,7 @@ use iron_protocol::RequestId;
 use crate::Error;
 use crate::audit::Receipt;
 use crate::call::{ChatRequest, Chunk, Reply, Usage};
-use crate::pipeline::{Call, Open, StreamRestore, StreamScreen};
+use crate::pipeline::{Call, Held, Open, StreamRestore, StreamScreen};
 use crate::provider::{Reading, Told, Whole};
 use crate::upstream::{EventDecoder, EventFault, Exchange, Failure, Verdict, verdict};
 
@@ -28,6 +28,8 @@ pub struct ChatStream {
     screen: Option<Box<StreamScreen>>,
     /// The way back of placeholders, after the policy.
     restore: Option<Box<StreamRestore>>,
+    /// Calls of tools that are not judged yet, where rules on tools hold.
+    held: Option<Box<Held>>,
     usage: Usage,
     events: Vec<Bytes>,
     /// What comes after the chunks that came with it.
@@ -45,7 +47,7 @@ enum State {
 }
 
 impl ChatStream {
-    pub(crate) fn new(call: Call, open: Open, request: &ChatRequest) -> Self {
+    pub(crate) fn new(call: Call, open: Open, request: &ChatRequest, held: Option<Held>) -> Self {
         Self {
             screen: call.stream_screen(request).map(Box::new),
             restore: call.stream_restore().map(Box::new),
@@ -55,6 +57,7 @@ impl ChatStream {
             open: Some(open),
             ending: None,
             decoder: EventDecoder::default(),
+            held: held.map(Box::new),
             usage: Usage::default(),
             events: Vec::new(),
             error: None,
@@ -83,11 +86,22 @@ impl ChatStream {
             let mut chunks = Vec::new();
             if let Err(error) = self.take_piece(piece, &mut chunks) {
                 self.end(State::Failed, verdict(&error));
-                self.error = Some(self.call.watch.failed(error));
-                self.receipt = self.call.record();
+                self.fail(error);
             }
             if !chunks.is_empty() {
                 return Some(Ok(chunks));
+            }
+        }
+        if let Some(held) = self.held.as_mut().filter(|held| self.state == State::Complete && held.waits()) {
+            match held.judged(&mut self.call, self.screen.as_deref_mut()).await {
+                Ok(chunks) => {
+                    self.answered();
+                    return Some(Ok(chunks));
+                }
+                Err(refused) => {
+                    self.state = State::Failed;
+                    self.fail(refused);
+                }
             }
         }
         if let Err(unrecorded) = self.recorded().await {
@@ -133,11 +147,6 @@ impl ChatStream {
             None => self.decoder.finish(&mut self.events),
         };
         self.take_events(chunks)?;
-        if let Some(open) = &mut self.open
-            && !chunks.is_empty()
-        {
-            open.exchange.progressed();
-        }
         match decoded {
             // Nothing is read after the end.
             _ if self.state != State::Running => Ok(()),
@@ -170,6 +179,16 @@ impl ChatStream {
     fn read(&mut self, data: Bytes, chunks: &mut Vec<Chunk>) -> Result<Result<bool, Told>, Error> {
         let first = chunks.len();
         let read = self.reading.read(data, chunks);
+        if let Some(open) = &mut self.open
+            && chunks.len() > first
+        {
+            // Also if none of it may be shown yet.
+            open.exchange.progressed();
+        }
+        if let Some(held) = &mut self.held {
+            let came = held.keep(chunks.split_off(first))?;
+            chunks.extend(came);
+        }
         let mut passed = Ok(());
         if let Some(screen) = self.screen.as_mut().filter(|screen| !screen.is_behind()) {
             let came = chunks.split_off(first);
@@ -178,6 +197,9 @@ impl ChatStream {
         if let Some(restore) = &mut self.restore {
             let came = chunks.split_off(first);
             restore.pass(came.into_iter(), chunks)?;
+        }
+        if let Some(held) = &mut self.held {
+            held.keep_ends(chunks, first);
         }
         passed.map(|()| read)
     }
@@ -256,14 +278,27 @@ impl ChatStream {
         let counted = if finished { open.bound.counted(self.reading.most_tokens()) } else { None };
         self.usage = self.call.settle(open.reservation, &open.target, self.reading.facts(), counted);
         if self.state == State::Complete {
-            let report = self.call.report(self.usage, self.upstream.clone());
-            if self.call.is_noted() {
-                self.call.note_reply(self.shown().body);
-            }
-            self.call.watch.answered(&report);
-            self.receipt = self.call.record();
             self.ending = Some(open.exchange);
+            if !self.held.as_ref().is_some_and(|held| held.waits()) {
+                self.answered();
+            }
         }
+    }
+
+    /// All of the reply may be shown.
+    fn answered(&mut self) {
+        let report = self.call.report(self.usage, self.upstream.clone());
+        if self.call.is_noted() {
+            self.call.note_reply(self.shown().body);
+        }
+        self.call.watch.answered(&report);
+        self.receipt = self.call.record();
+    }
+
+    /// It ends by an error, which comes behind what is shown.
+    fn fail(&mut self, error: Error) {
+        self.error = Some(self.call.watch.failed(error));
+        self.receipt = self.call.record();
     }
 
     /// An event that is none.

@@ -99,7 +99,7 @@ impl Call {
     }
 
     /// Wait for `turn`, and count the time, if there is any.
-    pub(super) async fn queue<T>(&mut self, turn: impl Future<Output = T>) -> T {
+    pub(in crate::pipeline) async fn queue<T>(&mut self, turn: impl Future<Output = T>) -> T {
         let mut turn = pin!(turn);
         if let Poll::Ready(came) = poll_once(turn.as_mut()).await {
             return came;

@@ -15,5 +15,5 @@ mod property;
 
 pub(crate) use format::{Decoded, Output, ReplyFacts, Told, WireFormat};
 // Embeddings have OpenAI's shape wherever they exist.
-pub(crate) use openai::{embed, messages_json};
+pub(crate) use openai::{embed, merge, messages_json};
 pub(crate) use reading::{Reading, Whole};

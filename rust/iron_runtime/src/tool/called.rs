@@ -29,14 +29,18 @@ pub(super) type Fingerprint = [u8; 32];
 /// # Errors
 /// [`PolicyDenied`] for a call of a kind that isn't known: nobody can say what it does.
 pub(crate) fn called(body: &[u8]) -> Result<Vec<Called>, PolicyDenied> {
-    let unknown = || {
-        let why = "the reply calls something of a kind that is not known";
-        PolicyDenied::tool("tools", Direction::ToolArguments, None, why)
-    };
     let body: Value = serde_json::from_slice(body).map_err(|_| unknown())?;
     let choices = body.get("choices").and_then(Value::as_array).into_iter().flatten();
+    called_by(choices.filter_map(|choice| choice.get("message")))
+}
+
+/// Every call of these messages.
+///
+/// # Errors
+/// As for [`called`].
+pub(crate) fn called_by<'m>(messages: impl Iterator<Item = &'m Value>) -> Result<Vec<Called>, PolicyDenied> {
     let mut calls = Vec::new();
-    for message in choices.filter_map(|choice| choice.get("message")) {
+    for message in messages {
         match message.get("tool_calls") {
             None | Some(Value::Null) => {}
             Some(Value::Array(given)) => {
@@ -52,6 +56,11 @@ pub(crate) fn called(body: &[u8]) -> Result<Vec<Called>, PolicyDenied> {
         }
     }
     Ok(calls)
+}
+
+fn unknown() -> PolicyDenied {
+    let why = "the reply calls something of a kind that is not known";
+    PolicyDenied::tool("tools", Direction::ToolArguments, None, why)
 }
 
 impl Called {

@@ -140,11 +140,6 @@ impl Offer {
         self.rules.guards(self.agent.as_deref()).find_map(|guard| guard.asks(&names)).cloned()
     }
 
-    /// Whether there is any.
-    pub(crate) fn has_tools(&self) -> bool {
-        !self.tools.is_empty()
-    }
-
     /// The rules that it was held against.
     pub(crate) fn rules(&self) -> &ToolRules {
         &self.rules

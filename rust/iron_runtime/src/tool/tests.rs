@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::tally::Claim;
 use super::*;
 use crate::call::{ChatRequest, Message};
 use crate::config::ToolSettings;

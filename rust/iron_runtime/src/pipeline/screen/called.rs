@@ -6,12 +6,12 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::timeout_at;
 
-use super::Screen;
+use super::{Pseudonyms, Screen};
 use crate::Error;
 use crate::call::Text;
-use crate::clock::now;
-use crate::pipeline::{Call, unexpected};
-use crate::policy::{DetectorFault, Direction, Fault, Finding};
+use crate::clock::{Instant, now};
+use crate::pipeline::{Call, Engine, unexpected};
+use crate::policy::{Chain, DetectorFault, Direction, Fault, Finding, History, Told, Totals};
 
 /// So many questions of one call are open at once.
 const AT_ONCE: usize = 64;
@@ -46,43 +46,81 @@ impl Answers {
     }
 }
 
+/// Who asks detectors in the name of a call. It borrows nothing of the call, so that what it waits for can go on by itself.
+pub(in crate::pipeline) struct Asker {
+    engine: Arc<Engine>,
+    policies: Arc<Chain>,
+    pseudonyms: Option<Pseudonyms>,
+    deadline: Instant,
+}
+
 impl Call {
-    /// Walk over the texts of `subject`, and again over its first form with what detectors of the user's own have said of
-    /// them, until there is nothing left to ask.
+    /// Who asks in the name of the call, once policies hold it.
+    pub(in crate::pipeline) fn asker(&self) -> Option<Asker> {
+        let (engine, policies) = (self.engine.clone(), self.held.clone()?);
+        Some(Asker { engine, policies, pseudonyms: self.pseudonyms.clone(), deadline: self.deadline })
+    }
+
+    /// Walk over the texts of `subject`, as [`Asker::screened`] does.
     ///
     /// # Errors
-    /// Those of the walk, and of [`Call::consult`].
+    /// As for that.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves `subject` as it was, unless the walk is through.
+    /// As for that.
     pub(super) async fn screened<T: Clone>(
         &mut self,
         subject: &mut T,
         walk: impl Fn(&mut Screen<'_>, &mut T) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let policies = self.held.clone().ok_or_else(unexpected)?;
-        let engine = self.engine.clone();
-        let history = engine.history();
-        let pseudonyms = self.pseudonyms.clone();
+        let asker = self.asker().ok_or_else(unexpected)?;
+        asker.screened(subject, &Totals::default(), &mut self.findings, walk).await
+    }
+}
+
+impl Asker {
+    /// Walk over the texts of `subject`, and again over its first form with what detectors of the user's own have said of
+    /// them, until there is nothing left to ask.
+    ///
+    /// # Errors
+    /// Those of the walk, and of [`Asker::consult`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves `subject` as it was, unless the walk is through.
+    pub(super) async fn screened<T: Clone>(
+        &self,
+        subject: &mut T,
+        totals: &Totals,
+        told: &mut Vec<Told>,
+        walk: impl Fn(&mut Screen<'_>, &mut T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let history = self.engine.history();
         let mut answers = Answers::default();
-        if !policies.calls() {
-            let screen = &mut Screen::new(&policies, history, &mut self.findings, &mut answers);
-            screen.pseudonyms = pseudonyms.as_ref();
-            return walk(screen, subject);
+        if !self.policies.calls() {
+            return walk(&mut self.screen(history, totals, told, &mut answers), subject);
         }
-        let before = self.findings.len();
+        let before = told.len();
         loop {
             let mut judged = subject.clone();
-            let screen = &mut Screen::new(&policies, history, &mut self.findings, &mut answers);
-            screen.pseudonyms = pseudonyms.as_ref();
-            walk(screen, &mut judged)?;
+            walk(&mut self.screen(history, totals, told, &mut answers), &mut judged)?;
             if answers.open.is_empty() {
                 *subject = judged;
                 return Ok(());
             }
-            self.findings.truncate(before);
+            told.truncate(before);
             self.consult(&mut answers).await?;
         }
+    }
+
+    fn screen<'s>(
+        &'s self,
+        history: Option<&'s History>,
+        totals: &Totals,
+        told: &'s mut Vec<Told>,
+        answers: &'s mut Answers,
+    ) -> Screen<'s> {
+        let pseudonyms = self.pseudonyms.as_ref();
+        Screen { pseudonyms, totals: totals.clone(), ..Screen::new(&self.policies, history, told, answers) }
     }
 
     /// Ask what is open.

@@ -17,9 +17,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use self::called::Answers;
+pub(super) use self::called::Asker;
 pub(crate) use self::restore::Pseudonyms;
 pub(crate) use self::restore_stream::StreamRestore;
 pub(crate) use self::stream::StreamScreen;
+pub(super) use self::stream::{Event, unreadable};
 use super::Call;
 use crate::call::Text;
 use crate::json::Json;

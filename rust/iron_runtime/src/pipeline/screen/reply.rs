@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{NAMES, Screen};
+use super::{Asker, NAMES, Screen};
 use crate::Error;
 use crate::pipeline::attempt::Answer;
 use crate::pipeline::{Call, unexpected};
-use crate::policy::Direction;
+use crate::policy::{Direction, Told, Totals};
 
 impl Call {
     /// Hold a whole reply against the policy.
@@ -33,6 +33,30 @@ impl Call {
         screened.await?;
         let (body, raw) = self.restored(judged);
         Ok(Answer::Whole { body, raw, usage, upstream })
+    }
+}
+
+impl Asker {
+    /// Hold parts of messages against the policy; beside each stands whether it was changed.
+    ///
+    /// # Errors
+    /// As [`Call::screen_reply`].
+    ///
+    /// # Cancel safety
+    /// As that.
+    pub(in crate::pipeline) async fn screen_parts(
+        &self,
+        parts: &mut Vec<(Value, bool)>,
+        totals: &Totals,
+        told: &mut Vec<Told>,
+    ) -> Result<(), Error> {
+        let screened = self.screened(parts, totals, told, |screen, parts| {
+            for (message, changed) in parts {
+                *changed |= screen.value(message, Direction::Output, &NAMES)?;
+            }
+            Ok(())
+        });
+        screened.await
     }
 }
 

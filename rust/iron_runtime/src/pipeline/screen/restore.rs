@@ -1,7 +1,7 @@
 //! The way back: what a reply's placeholders stand for, put in their place once the policy has judged it.
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{ARGUMENTS, NAMES, crowded};
 use crate::Error;
@@ -48,6 +48,20 @@ impl Pseudonyms {
         }
     }
 
+    /// A part of a reply's message with its placeholders restored; `None` where it has none.
+    pub(in crate::pipeline) fn restored(&self, message: &Value) -> Option<Value> {
+        let mut message = message.clone();
+        let restored = self.restore_message(self.given()?, message.as_object_mut()?);
+        restored.then_some(message)
+    }
+
+    fn restore_message(&self, given: &View, message: &mut Map<String, Value>) -> bool {
+        let fields = message.iter_mut();
+        let restored =
+            fields.map(|(name, value)| restore_field(given, name, value, self.form([&**name].into_iter())));
+        restored.fold(false, std::ops::BitOr::bitor)
+    }
+
     /// A reply's body with its placeholders restored; `None` where it has none.
     pub(super) fn restore(&self, body: &Bytes) -> Option<Bytes> {
         let given = self.given()?;
@@ -55,10 +69,7 @@ impl Pseudonyms {
         let mut restored = false;
         for choice in whole.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten() {
             let Some(Value::Object(message)) = choice.get_mut("message") else { continue };
-            let mut own = false;
-            for (name, value) in message {
-                own |= restore_field(given, name, value, self.form([&**name].into_iter()));
-            }
+            let own = self.restore_message(given, message);
             // The tokens of the text, one by one.
             if own && let Some(logprobs) = choice.get_mut("logprobs") {
                 *logprobs = Value::Null;

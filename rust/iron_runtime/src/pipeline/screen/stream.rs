@@ -80,22 +80,17 @@ impl StreamScreen {
     }
 
     fn pass_one(&mut self, chunk: Chunk, shown: &mut Vec<Chunk>) -> Result<(), Error> {
-        let mut event: Map<String, Value> =
-            serde_json::from_slice(&chunk.data).map_err(|_| unreadable("an event"))?;
-        let index = chunk.index;
-        let own = |choice: &Value| choice["index"].as_u64().unwrap_or(0) == u64::from(index);
-        let choices = event.get_mut("choices").and_then(Value::as_array_mut);
-        let Some(choice) = choices.and_then(|choices| choices.iter_mut().find(|choice| own(choice))) else {
+        let Some(mut event) = Event::read(&chunk)? else {
             // It tells of usage alone.
             shown.push(chunk);
             return Ok(());
         };
-        let mut choice = choice.take();
-        if self.said.0 != Pace::Behind && choice.get("logprobs").is_some() {
+        let index = chunk.index;
+        if self.said.0 != Pace::Behind && event.choice.get("logprobs").is_some() {
             // The tokens of the text, one by one.
-            choice["logprobs"] = Value::Null;
+            event.choice["logprobs"] = Value::Null;
         }
-        let mut delta = choice.get_mut("delta").map(Value::take).unwrap_or_default();
+        let mut delta = event.choice.get_mut("delta").map(Value::take).unwrap_or_default();
         let mut walk = Walk {
             policies: &self.policies,
             totals: &mut self.totals,
@@ -111,7 +106,6 @@ impl StreamScreen {
         let ends = (chunk.finish_reason.is_some() || walk.choice.ended) && walk.blocked.is_none();
         let left = if ends { walk.finish() } else { Map::new() };
         let Walk { came, shows, blocked, .. } = walk;
-        let mut event = Event { fields: event, index, choice };
         if let Some(error) = blocked {
             if shows {
                 shown.push(event.part(&delta));
@@ -135,6 +129,18 @@ impl StreamScreen {
         event.choice["delta"] = delta;
         shown.push(Chunk { data: event.written(), raw: None, text, ..chunk });
         Ok(())
+    }
+
+    /// What the texts have come to so far.
+    pub(in crate::pipeline) fn totals(&self) -> Totals {
+        self.totals.clone()
+    }
+
+    /// Count among what was shown what was kept from the stream, and judged by itself.
+    pub(in crate::pipeline) fn add(&mut self, chunk: &Chunk, changed: bool) {
+        self.choices.entry(chunk.index).or_default().changed |= changed;
+        // It was written here, and can be read.
+        drop(self.shown.read(chunk.data.clone(), &mut Vec::new()));
     }
 
     /// What was found in the texts that have ended, by choice.
@@ -179,15 +185,26 @@ impl StreamScreen {
 }
 
 /// An event whose choice has been taken out.
-pub(super) struct Event {
-    pub(super) fields: Map<String, Value>,
-    pub(super) index: u32,
-    pub(super) choice: Value,
+pub(in crate::pipeline) struct Event {
+    pub(in crate::pipeline) fields: Map<String, Value>,
+    pub(in crate::pipeline) index: u32,
+    pub(in crate::pipeline) choice: Value,
 }
 
 impl Event {
+    /// The event of a chunk, and what it says of the chunk's choice; `None` if it says nothing of it.
+    pub(in crate::pipeline) fn read(chunk: &Chunk) -> Result<Option<Self>, Error> {
+        let mut fields: Map<String, Value> =
+            serde_json::from_slice(&chunk.data).map_err(|_| unreadable("an event"))?;
+        let index = chunk.index;
+        let own = |choice: &&mut Value| choice["index"].as_u64().unwrap_or(0) == u64::from(index);
+        let choices = fields.get_mut("choices").and_then(Value::as_array_mut);
+        let choice = choices.and_then(|choices| choices.iter_mut().find(own)).map(Value::take);
+        Ok(choice.map(|choice| Self { fields, index, choice }))
+    }
+
     /// A chunk of its own, before the event itself.
-    pub(super) fn part(&self, delta: &Value) -> Chunk {
+    pub(in crate::pipeline) fn part(&self, delta: &Value) -> Chunk {
         let mut fields = self.fields.clone();
         fields.remove("usage");
         let text = spoken(delta);
@@ -196,7 +213,7 @@ impl Event {
         Chunk { data: event.written(), raw: None, text, index: self.index, finish_reason: None }
     }
 
-    pub(super) fn written(mut self) -> Bytes {
+    pub(in crate::pipeline) fn written(mut self) -> Bytes {
         self.fields.insert("choices".to_owned(), json!([self.choice]));
         Value::Object(self.fields).to_string().into()
     }
@@ -206,6 +223,6 @@ pub(super) fn spoken(delta: &Value) -> Text {
     delta["content"].as_str().unwrap_or_default().into()
 }
 
-pub(super) fn unreadable(what: &str) -> Error {
+pub(in crate::pipeline) fn unreadable(what: &str) -> Error {
     Error::Internal { message: format!("{what} of a stream cannot be read") }
 }

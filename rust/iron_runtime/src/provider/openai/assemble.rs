@@ -117,7 +117,7 @@ fn choice_of(mut fields: Map<String, Value>, index: u32) -> Option<Map<String, V
 }
 
 /// Continue what is there with what came: texts are appended, lists are continued by `index`, objects by key.
-fn merge(whole: &mut Map<String, Value>, more: Map<String, Value>) {
+pub(crate) fn merge(whole: &mut Map<String, Value>, more: Map<String, Value>) {
     for (key, value) in more {
         match (whole.get_mut(&key), value) {
             (Some(Value::String(text)), Value::String(more)) if !NAMES.contains(&key.as_str()) => {

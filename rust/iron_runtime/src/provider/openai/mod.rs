@@ -7,6 +7,7 @@ mod event;
 mod reading;
 mod usage;
 
+pub(crate) use assemble::merge;
 pub(crate) use decode::{error, reply_facts};
 pub(crate) use encode::{chat, embed, messages_json};
 pub(crate) use reading::Reading;
