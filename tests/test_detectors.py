@@ -305,6 +305,30 @@ async def test_what_a_stream_is_asked_is_judged(ask_with, iron_simulator):
     assert len(iron_simulator.requests()) == 1
 
 
+@pytest.mark.parametrize("detector", [rude, rude_later])
+async def test_what_a_stream_says_is_shown_once_it_is_judged(ask_with, iron_simulator, detector):
+    iron_simulator.set_rules([{"reply": {"text": "how rude of you"}}])
+    rules = [{"name": "tone", "what": ["detector:tone"], "direction": ["output"], "action": "redact"}]
+    client = ask_with(detector, rules=rules)
+    async with client.stream("Hello") as stream:
+        shown = [chunk.text async for chunk in stream if chunk.text]
+        reply = await stream.reply()
+    assert shown == ["how [detector:tone/word] of you"]
+    assert reply.text == shown[0]
+    plain = await client.chat("Hello")
+    assert (reply.text, reply.findings) == (plain.text, plain.findings)
+
+
+@pytest.mark.parametrize("make", [raising, raising_later])
+async def test_what_it_raises_ends_a_stream_of_which_nothing_was_shown(ask_with, make):
+    rules = [{"what": ["detector:tone"], "direction": ["output"], "action": "log"}]
+    with pytest.raises(iron.DetectorError) as caught:
+        async for chunk in ask_with(make(ValueError()), rules=rules).stream("Hello"):
+            assert not chunk.text
+    assert type(caught.value.__cause__) is ValueError
+    assert caught.value.direction == "output"
+
+
 async def test_one_may_make_calls_of_its_own(ask_with, iron_client):
     async def judge(text):
         return "rude" in (await iron_client.chat(f"judge: {text}")).text

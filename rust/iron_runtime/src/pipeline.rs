@@ -28,6 +28,7 @@ use self::asked::Asked;
 use self::attempt::Answer;
 pub(crate) use self::attempt::Open;
 pub(crate) use self::held::Held;
+use self::held::Waiting;
 use self::screen::Pseudonyms;
 pub(crate) use self::screen::{StreamRestore, StreamScreen};
 use crate::Error;
@@ -38,7 +39,7 @@ use crate::clock::{Instant, now};
 use crate::config::Config;
 use crate::extension::Extensions;
 use crate::limit::Limits;
-use crate::policy::{Chain, History, PolicySet, Told};
+use crate::policy::{Chain, Direction, History, PolicySet, Told};
 use crate::pricing::Estimate;
 use crate::route::Route;
 use crate::run::{Run, Who};
@@ -103,7 +104,7 @@ pub(crate) async fn chat(
     context: CallContext,
 ) -> Result<Reply, Error> {
     let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: false })?;
-    let offer = match call.take_in(&mut request, false).await {
+    let offer = match call.take_in(&mut request).await {
         Ok(offer) => offer,
         Err(refused) => {
             let refused = Err(call.watch.failed(refused));
@@ -159,7 +160,7 @@ pub(crate) async fn stream(
     context: CallContext,
 ) -> Result<ChatStream, Error> {
     let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: true })?;
-    let offer = match call.take_in(&mut request, true).await {
+    let offer = match call.take_in(&mut request).await {
         Ok(offer) => offer,
         Err(refused) => {
             let refused = Err(call.watch.failed(refused));
@@ -169,7 +170,7 @@ pub(crate) async fn stream(
     call.note(|| Prompt::Chat(request.messages.clone()));
     let error = match call.govern(Asked::Chat { request: &request, stream: true }).await {
         Ok(Answer::Begun(open)) => {
-            let held = offer.map(|offer| Held::new(call.tool_judge(offer)));
+            let held = call.stream_held(offer);
             return Ok(ChatStream::new(call, *open, &request, held));
         }
         Ok(Answer::Whole { .. }) => unexpected(),
@@ -264,9 +265,9 @@ impl Call {
 
     /// Hold a chat's request against policies and rules on tools: what they let pass is left in it. What tools it offers
     /// then, where rules on tools hold.
-    async fn take_in(&mut self, request: &mut ChatRequest, stream: bool) -> Result<Option<Offer>, Error> {
+    async fn take_in(&mut self, request: &mut ChatRequest) -> Result<Option<Offer>, Error> {
         if self.is_screened() {
-            self.screen_chat(request, stream).await?;
+            self.screen_chat(request).await?;
         }
         self.offer_tools(request)
     }
@@ -319,6 +320,18 @@ impl Call {
     pub(crate) fn stream_screen(&self, request: &ChatRequest) -> Option<StreamScreen> {
         let screen = |policies| StreamScreen::new(policies, request).with(self.pseudonyms.clone());
         self.held.as_ref().map(screen)
+    }
+
+    /// What waits of a stream for its end, if anything does.
+    fn stream_held(&self, offer: Option<Offer>) -> Option<Held> {
+        let asks = |policies: &&Arc<Chain>| policies.asks_of_replies();
+        let asking = self.held.as_ref().filter(asks);
+        let waits = match asking {
+            Some(policies) if !policies.called(Direction::Output).is_empty() => Waiting::All,
+            None if offer.is_none() => return None,
+            _ => Waiting::Calls,
+        };
+        Some(Held::new(waits, offer.map(|offer| self.tool_judge(offer))))
     }
 
     /// The way back of a stream's placeholders, if there are any.

@@ -28,7 +28,7 @@ pub struct ChatStream {
     screen: Option<Box<StreamScreen>>,
     /// The way back of placeholders, after the policy.
     restore: Option<Box<StreamRestore>>,
-    /// Calls of tools that are not judged yet, where rules on tools hold.
+    /// What waits for its judgement, where rules on tools hold or detectors of the user's own are asked.
     held: Option<Box<Held>>,
     usage: Usage,
     events: Vec<Bytes>,

@@ -8,12 +8,12 @@ use futures::FutureExt;
 use iron_protocol::ErrorCode;
 use iron_runtime::budget::Ledger;
 use iron_runtime::policy::{Direction, Fault, Match};
-use iron_runtime::{Cause, Client, EmbedRequest, Error, Events, Extensions, Text};
-use iron_simulator::{Reply, Rule};
+use iron_runtime::{Cause, ChatRequest, Client, EmbedRequest, Error, Events, Extensions, Text};
+use iron_simulator::{Bare, Reply, Rule, ToolCall};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::rig::{MODEL, Rig, ask, client, config, soon, within};
+use crate::rig::{MODEL, Rig, ask, client, config, polled, soon, within};
 
 /// Finds each `rude` of a text.
 fn rude(text: &Text) -> Vec<Match> {
@@ -207,4 +207,113 @@ async fn a_rule_needs_the_detector_that_it_names() {
     let error = Client::extended(config, &Ledger::new(), &Events::new(), other).unwrap_err().to_string();
     assert!(error.contains("(it has \"other\")"), "{error}");
     assert!(Extensions::new().detector("a b", |_, _| async { Ok(vec![]) }.boxed()).is_err());
+}
+
+/// What a stream shows of its text, in how many chunks, how it fails, and its reply.
+async fn streamed(
+    rig: &Rig,
+    request: ChatRequest,
+) -> (String, usize, Option<Error>, Option<iron_runtime::Reply>) {
+    let mut stream = soon(rig.client.stream(request, within([]))).await.unwrap();
+    let (mut text, mut chunks, mut failed) = (String::new(), 0, None);
+    while let Some(batch) = soon(stream.next_batch()).await {
+        match batch {
+            Ok(batch) => {
+                chunks += batch.iter().filter(|chunk| !chunk.text.is_empty()).count();
+                text.extend(batch.iter().map(|chunk| chunk.text.to_string()));
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    let reply = if failed.is_none() { Some(soon(stream.reply()).await.unwrap()) } else { None };
+    (text, chunks, failed, reply)
+}
+
+fn said(reply: &iron_runtime::Reply) -> (Value, Value) {
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    let message = &body["choices"][0]["message"];
+    (message["content"].clone(), message["tool_calls"][0]["function"].clone())
+}
+
+#[tokio::test]
+async fn a_stream_shows_what_the_plain_call_gives_once_it_is_judged() {
+    let call =
+        ToolCall {
+            name: "rude_tool".into(), arguments: Some(json!({"note": "rude é", "n": 1.5})), id: None
+        };
+    let reply = Reply { tool_calls: vec![call], ..Reply::text("How rude, jane@example.org, so rude") };
+    for (directions, action, waits) in [
+        (json!(["output", "tool_arguments"]), "redact", true),
+        (json!(["output"]), "log", true),
+        (json!(["tool_arguments"]), "mask", false),
+    ] {
+        for fault in [None, Some(iron_simulator::Fault::SplitBytes(Bare {}))] {
+            let policy = rules(&json!([
+                {"name": "tone", "what": ["detector:tone"], "direction": directions, "action": action},
+                {"what": ["EMAIL_ADDRESS"], "action": "redact"},
+            ]));
+            let script = vec![Rule { fault, ..reply.clone().into() }];
+            let rig = Rig::extended(script, policy, tone(|text, _| Ok(rude(text)))).await;
+            let plain = soon(rig.client.chat(ask("x", 100), within([]))).await.unwrap();
+            let (text, chunks, failed, streamed) = streamed(&rig, ask("x", 100)).await;
+            assert!(failed.is_none(), "{failed:?}");
+            let streamed = streamed.unwrap();
+            assert_eq!(said(&streamed), said(&plain));
+            assert_eq!(text, said(&plain).0);
+            assert_eq!(chunks == 1, waits, "{directions}");
+            let found = |reply: &iron_runtime::Reply| {
+                let mut found: Vec<_> =
+                    reply.report.findings.iter().map(|told| format!("{told:?}")).collect();
+                found.sort();
+                found
+            };
+            assert_eq!(found(&streamed), found(&plain));
+            assert!(found(&plain).iter().any(|told| told.contains("tone")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_judges_shows_nothing_of_it_and_is_paid_for() {
+    let policy = rules(&json!([{"what": ["detector:tone"], "direction": ["output"], "action": "log"}]));
+    for (answer, code) in [("fails", ErrorCode::DetectorFailed), ("blocks", ErrorCode::ContentBlocked)] {
+        let extensions = tone(move |text, _| match answer {
+            "fails" => Err("the model is not loaded".into()),
+            _ => Ok(vec![Match::whole(text, 1.0)]),
+        });
+        let mut policy = policy.clone();
+        policy["policy"]["rules"][0]["action"] = if answer == "fails" { "log" } else { "block" }.into();
+        let rig = Rig::extended(vec![Reply::text("well said").into()], policy, extensions).await;
+        let budget = rig.budget(1_000_000_000);
+        let mut stream = soon(rig.client.stream(ask("x", 50), within([budget.clone()]))).await.unwrap();
+        let error = soon(stream.next_batch()).await.unwrap().unwrap_err();
+        assert_eq!(error.code(), code);
+        assert!(soon(stream.next_batch()).await.is_none());
+        assert!(soon(stream.reply()).await.is_err());
+        drop(stream);
+        rig.at_rest(&budget);
+        assert!(budget.snapshot().spent().nanos() > 0);
+        assert_eq!(rig.client.stats().answered, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_reader_gives_up_waiting_asks_once() {
+    let policy = rules(&json!([{"what": ["detector:tone"], "direction": ["output"], "action": "log"}]));
+    let (extensions, waiting) = endless();
+    let rig = Rig::extended(vec![Reply::text("well said").into()], policy, extensions).await;
+    let mut stream = soon(rig.client.stream(ask("x", 50), within([]))).await.unwrap();
+    for _ in 0..3 {
+        soon(async {
+            while waiting.load(Ordering::SeqCst) == 0 {
+                assert!(polled(stream.next_batch(), 1).await.is_none());
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        assert!(polled(stream.next_batch(), 1).await.is_none());
+        assert_eq!(waiting.load(Ordering::SeqCst), 1);
+    }
+    drop(stream);
+    assert_eq!((waiting.load(Ordering::SeqCst), rig.client.in_flight()), (0, 0));
 }

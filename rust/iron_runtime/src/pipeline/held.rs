@@ -1,4 +1,4 @@
-//! Held: what of a stream waits for its end, to be judged as a whole.
+//! Held: what of a stream waits for its end, to be judged whole.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::screen::{Asker, Event, unreadable};
+use super::screen::{Asker, Event, spoken, unreadable};
 use super::tools::denied;
 use super::{Call, Pseudonyms, StreamScreen};
 use crate::Error;
@@ -22,12 +22,13 @@ mod tests;
 /// Fields of a delta that call tools.
 const CALLS: [&str; 2] = ["tool_calls", "function_call"];
 
-/// The calls of tools in a stream: none of them is shown before all are whole, and judged.
+/// The calls of tools in a stream, or all that it says: none of it is shown before it is whole, and judged.
 ///
 /// Calls may come in turns, and those of all choices count together: when the reply is complete they are what the plain
 /// call's are, and are judged as those.
 pub(crate) struct Held {
-    /// Until it judges.
+    waits: Waiting,
+    /// What decides about calls, where rules on tools hold; until it judges.
     judge: Option<ToolJudge>,
     /// By choice.
     kept: BTreeMap<u32, Kept>,
@@ -35,6 +36,15 @@ pub(crate) struct Held {
     ends: Vec<Chunk>,
     /// The judgement on its way: whoever gives up waiting for it can wait again.
     judging: Option<BoxFuture<'static, Judged>>,
+}
+
+/// What of a stream waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// Calls of tools.
+    Calls,
+    /// Whatever the model says: a detector of the user's own, which judges whole texts, is asked about all of it.
+    All,
 }
 
 /// What is kept of one choice.
@@ -57,9 +67,9 @@ struct Judged {
 }
 
 impl Held {
-    /// Nothing yet; `judge` decides about the calls.
-    pub(crate) fn new(judge: ToolJudge) -> Self {
-        Self { judge: Some(judge), kept: BTreeMap::new(), ends: Vec::new(), judging: None }
+    /// Nothing yet; `judge` decides about calls, where rules on tools hold.
+    pub(crate) fn new(waits: Waiting, judge: Option<ToolJudge>) -> Self {
+        Self { waits, judge, kept: BTreeMap::new(), ends: Vec::new(), judging: None }
     }
 
     /// Whether something waits for its judgement.
@@ -77,18 +87,30 @@ impl Held {
     }
 
     fn keep_of(&mut self, chunk: Chunk) -> Result<Option<Chunk>, Error> {
-        if !calls(&chunk) {
+        if self.waits == Waiting::Calls && !calls(&chunk) {
             return Ok(Some(chunk));
         }
-        let mut event = Event::read(&chunk)?.ok_or_else(|| unreadable("a call"))?;
+        let mut event = match (Event::read(&chunk)?, self.waits) {
+            (Some(event), _) => event,
+            // It tells of usage alone.
+            (None, Waiting::All) => return Ok(Some(chunk)),
+            (None, Waiting::Calls) => return Err(unreadable("a call")),
+        };
         if let Some(choice) = event.choice.as_object_mut() {
             // Some repeat there what has come so far.
             choice.remove("message");
+            if self.waits == Waiting::All {
+                // The tokens of the text, one by one.
+                choice.remove("logprobs");
+            }
         }
         let mut own = Map::new();
         let mut is_spent = true;
         if let Some(delta) = event.choice.get_mut("delta").and_then(Value::as_object_mut) {
-            own.extend(CALLS.iter().filter_map(|name| delta.remove_entry(*name)));
+            match self.waits {
+                Waiting::Calls => own.extend(CALLS.iter().filter_map(|name| delta.remove_entry(*name))),
+                Waiting::All => own = std::mem::take(delta),
+            }
             is_spent = delta.values().all(Value::is_null);
         }
         own.retain(|_, value| !value.is_null());
@@ -101,7 +123,8 @@ impl Held {
         if is_spent && chunk.finish_reason.is_none() {
             return Ok(None);
         }
-        Ok(Some(Chunk { data: event.written(), raw: None, ..chunk }))
+        let text = spoken(&event.choice["delta"]);
+        Ok(Some(Chunk { data: event.written(), raw: None, text, ..chunk }))
     }
 
     /// Keep of what is to be shown, from the place `first` on, what ends a choice that waits.

@@ -81,6 +81,11 @@ impl Chain {
         !self.called.is_empty()
     }
 
+    /// Whether any rule asks one about what a model answers.
+    pub(crate) fn asks_of_replies(&self) -> bool {
+        [Direction::Output, Direction::ToolArguments].into_iter().any(|said| !self.called(said).is_empty())
+    }
+
     /// Judge a text, and the tool that it goes to or comes from where it does. Pseudonyms are those of a scope of its own;
     /// where they are more than one holds, all are redacted.
     pub fn judge(&self, text: &str, direction: Direction, tool: Option<&str>) -> Judgement {

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Held, Judged, calls, judged};
+use super::{Held, Judged, Waiting, calls, judged};
 use crate::call::{ChatRequest, Chunk, Message};
 use crate::clock::now;
 use crate::json::Json;
@@ -141,7 +141,7 @@ proptest! {
         events.extend((0..n).map(|index| event(&[json!({"index": index, "delta": {}, "finish_reason": "tool_calls"})])));
         let whole = body(events.iter().cloned(), n);
 
-        let mut held = Held::new(judge(&settings));
+        let mut held = Held::new(Waiting::Calls, Some(judge(&settings)));
         let mut reading = Reading::new(WireFormat::OpenAi, &request(n));
         let mut shown: Vec<Chunk> = Vec::new();
         for event in &events {
@@ -180,7 +180,7 @@ fn chunk(data: &Value) -> Chunk {
 
 #[test]
 fn what_holds_no_call_is_shown_as_it_came() {
-    let mut held = Held::new(judge(&json!({"deny": ["x"]})));
+    let mut held = Held::new(Waiting::Calls, Some(judge(&json!({"deny": ["x"]}))));
     let mut data = json!({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": null, "own": 1}], "own": 2});
     for calls in [json!(null), json!([])] {
         data["choices"][0]["delta"]["refusal"] = calls;
@@ -203,7 +203,7 @@ fn a_call_hides_nowhere() {
         json!([{"index": 0, "delta": {"content": "a"}, "finish_reason": null}, other]),
         json!([{"index": 0, "delta": {"content": "a"}, "message": {"tool_calls": call}, "finish_reason": null}]),
     ] {
-        let mut held = Held::new(judge(&json!({"deny": ["x"]})));
+        let mut held = Held::new(Waiting::Calls, Some(judge(&json!({"deny": ["x"]}))));
         let data = json!({"choices": choices});
         // By an escape in the name of the field.
         let escaped = data.to_string().replace("tool_calls", "tool\\u005fcalls");
@@ -219,7 +219,7 @@ fn a_call_hides_nowhere() {
 
 #[test]
 fn what_cannot_be_read_is_not_shown() {
-    let mut held = Held::new(judge(&json!({"deny": ["x"]})));
+    let mut held = Held::new(Waiting::Calls, Some(judge(&json!({"deny": ["x"]}))));
     let data = Bytes::from_static(b"{\"choices\": [{\"delta\": 7}]}");
     let unreadable = Chunk { data, raw: None, text: "a".into(), index: 3, finish_reason: None };
     assert!(held.keep(vec![unreadable]).is_err());

@@ -21,7 +21,7 @@ pub(super) use self::called::Asker;
 pub(crate) use self::restore::Pseudonyms;
 pub(crate) use self::restore_stream::StreamRestore;
 pub(crate) use self::stream::StreamScreen;
-pub(super) use self::stream::{Event, unreadable};
+pub(super) use self::stream::{Event, spoken, unreadable};
 use super::Call;
 use crate::call::Text;
 use crate::json::Json;

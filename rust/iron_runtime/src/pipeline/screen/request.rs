@@ -18,25 +18,12 @@ impl Call {
     /// Hold a chat's request against the policy: what it lets pass is left in `request`.
     ///
     /// # Errors
-    /// [`Error::ContentBlocked`] if a rule refuses; [`Error::Config`] for a stream whose text a detector of the user's own
-    /// would have to judge.
+    /// [`Error::ContentBlocked`] if a rule refuses; [`Error::Detector`] if a detector of the user's own does not judge.
     ///
     /// # Cancel safety
     /// Dropping the future gives up what detectors of the user's own are asked.
-    pub(in crate::pipeline) async fn screen_chat(
-        &mut self,
-        request: &mut ChatRequest,
-        stream: bool,
-    ) -> Result<(), Error> {
+    pub(in crate::pipeline) async fn screen_chat(&mut self, request: &mut ChatRequest) -> Result<(), Error> {
         let policies = self.hold(&request.model)?;
-        let said = [Direction::Output, Direction::ToolArguments];
-        let mut asked = said.iter().flat_map(|said| policies.called(*said));
-        if let Some(detector) = asked.next().filter(|_| stream) {
-            return Err(Error::config(format!(
-                "a rule asks detector {detector:?} about output, which it can only judge whole: \
-                 use chat, or give the rule direction = [\"input\", \"tool_results\"]"
-            )));
-        }
         let called = if policies.names_tools { called(&request.messages) } else { HashMap::new() };
         self.keep_off(request)?;
         let screened = self.screened(request, |screen, request| {

@@ -35,10 +35,11 @@ impl StreamScreen {
     /// For the reply to `request`.
     pub(crate) fn new(policies: &Arc<Chain>, request: &ChatRequest) -> Self {
         let (passed, _) = policies.pace(Direction::ToolArguments);
+        let asks = policies.asks_of_replies();
         Self {
             said: policies.pace(Direction::Output),
             // Arguments are of use whole alone, and only whole they can be read.
-            passed: if passed == Pace::Behind { passed } else { Pace::Whole },
+            passed: if passed == Pace::Behind && !asks { passed } else { Pace::Whole },
             policies: policies.clone(),
             totals: Totals::default(),
             choices: BTreeMap::new(),
@@ -219,7 +220,7 @@ impl Event {
     }
 }
 
-pub(super) fn spoken(delta: &Value) -> Text {
+pub(in crate::pipeline) fn spoken(delta: &Value) -> Text {
     delta["content"].as_str().unwrap_or_default().into()
 }
 
