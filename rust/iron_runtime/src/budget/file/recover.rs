@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::lease::LeaseRow;
 use super::loss::{self, Holder};
 use super::period::Period;
-use super::{BudgetKey, LedgerFile, Undone};
+use super::{BudgetKey, LedgerFile, Undone, schema};
 use crate::budget::attempt::Doubt;
 use crate::budget::fault::LedgerFault;
 use crate::budget::journal::{self, Replay};
@@ -82,11 +82,20 @@ impl LedgerFile {
     /// As [`LedgerFile::recover`], lease by lease.
     pub(crate) fn settle_dead(&mut self, calendar: &Calendar) -> Result<Vec<DeadLease>, LedgerFault> {
         let (dead, now) = (self.dead_in_reach(), calendar.seconds());
-        let left = self.transact(|transaction| {
+        let (left, strays) = self.transact(|transaction| {
             let left = dead.take_back(transaction, None, now)?;
-            dead.remove_strays(transaction)?;
-            Ok(left)
+            let strays = dead.strays(transaction)?;
+            if !strays.is_empty() {
+                // A process that was killed while its grant waited for the disk may have left it in SQLite's log, where
+                // nobody sees it until all have ended and the log is read anew. What is written now is written over it.
+                schema::rewrite_version(transaction)?;
+            }
+            Ok((left, strays))
         })?;
+        for stray in strays {
+            // One that stays is removed at the next opening.
+            drop(std::fs::remove_file(stray));
+        }
         Ok(left.into_iter().map(Left::remove).collect())
     }
 }
@@ -140,19 +149,15 @@ impl Dead {
         self.journals.join(format!("{lease}.journal"))
     }
 
-    /// Remove journals of leases that are not known: those of processes that died before a grant was written, or
-    /// after a lease was closed.
-    fn remove_strays(&self, connection: &Connection) -> Result<(), Undone> {
+    /// Journals of leases that are not known: those of processes that died before a grant was written, or after a lease
+    /// was closed.
+    fn strays(&self, connection: &Connection) -> Result<Vec<PathBuf>, Undone> {
         let known: Vec<PathBuf> =
             leases(connection, None)?.iter().map(|(row, ..)| self.journal_path(row.id)).collect();
         let listed = std::fs::read_dir(&self.journals)
             .map_err(|error| LedgerFault::io(&self.ledger, "listing its journals", error))?;
-        for path in listed.filter_map(|entry| Some(entry.ok()?.path())) {
-            if is_journal(&path) && !known.contains(&path) && !journal::is_owned(&path) {
-                drop(std::fs::remove_file(&path));
-            }
-        }
-        Ok(())
+        let is_stray = |path: &PathBuf| is_journal(path) && !known.contains(path) && !journal::is_owned(path);
+        Ok(listed.filter_map(|entry| Some(entry.ok()?.path())).filter(is_stray).collect())
     }
 }
 

@@ -135,6 +135,12 @@ fn check_owner(connection: &Connection, path: &Path) -> std::result::Result<(), 
     Ok(())
 }
 
+/// Write what is there: a change that changes nothing, and is in SQLite's log all the same.
+pub(super) fn rewrite_version(connection: &Connection) -> Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", version)
+}
+
 fn version(connection: &Connection) -> Result<usize> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(usize::try_from(version).unwrap_or(usize::MAX))

@@ -97,3 +97,45 @@ fn what_was_lost_before_losses_were_noted_can_be_released() {
     assert_eq!(file.verify().unwrap(), Vec::<String>::new());
     assert_eq!(file.release_loss(loss.id, &calendar(now)).unwrap(), LossRelease::Released(900));
 }
+
+/// A process that is killed while its grant waits for the disk has written it to SQLite's log, and has not said so to
+/// others. They do not see it, and yet it counts once all of them have ended and the log is read anew, unless something was
+/// written over it meanwhile.
+#[test]
+fn a_grant_that_others_have_not_seen_does_not_come_back_without_its_journal() {
+    let (directory, mut process, now) = alone();
+    let place = |directory: &TempDir| directory.path().join("ledger.db");
+    let log = |directory: &TempDir| directory.path().join("ledger.db-wal");
+    let copy = |from: &TempDir, to: &TempDir| {
+        std::fs::copy(place(from), place(to)).unwrap();
+        std::fs::copy(log(from), log(to)).unwrap();
+    };
+    // The grant of a twin, written to the log of the first where its own would be.
+    let twin = TempDir::new().unwrap();
+    copy(&directory, &twin);
+    let seen = std::fs::metadata(log(&directory)).unwrap().len();
+    let mut killed = Process::new(&twin);
+    assert!(killed.open(&daily(), Want { least: 1_000, most: 1_000 }, now));
+    let written = std::fs::read(log(&twin)).unwrap();
+    let (_, unseen) = written.split_at(usize::try_from(seen).unwrap());
+    assert!(!unseen.is_empty());
+    let mut end = std::fs::OpenOptions::new().append(true).open(log(&directory)).unwrap();
+    std::io::Write::write_all(&mut end, unseen).unwrap();
+    let journal = std::fs::read_dir(&killed.file.journals).unwrap().next().unwrap().unwrap();
+    let left = process.file.journals.join(journal.file_name());
+    std::fs::copy(journal.path(), &left).unwrap();
+
+    assert_eq!(process.file.recover(&calendar(now)).unwrap(), Recovered::default(), "nobody sees the grant");
+    // All processes end, killed: what is on the disk is all there is.
+    let after = TempDir::new().unwrap();
+    copy(&directory, &after);
+    if left.exists() {
+        let journals = after.path().join("ledger.db-journals");
+        std::fs::create_dir(&journals).unwrap();
+        std::fs::copy(&left, journals.join(journal.file_name())).unwrap();
+    }
+    let mut next = Process::new(&after);
+    let found = next.file.recover(&calendar(now)).unwrap();
+    assert_eq!(found.loss, 0, "{found:?}");
+    assert_eq!(amounts(&mut next.file, now).available, LIMIT);
+}
