@@ -17,6 +17,7 @@ use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
@@ -28,6 +29,8 @@ const CALLS: u64 = 6;
 const OUTPUT_TOKENS: u32 = 50;
 /// Those with more money than they can spend, and those that come to the end of it.
 const KILLS: [usize; 2] = [120, 80];
+/// What a process says of each call that was answered.
+const SPENT: &str = "spent";
 const SEED: u64 = 20_261_124;
 
 /// What one process is told.
@@ -81,7 +84,8 @@ async fn call_until_refused(client: Client, mut draw: StdRng) {
             client.chat(request, CallContext::new()).await.map(drop)
         };
         match outcome {
-            Ok(()) => {}
+            // At once, for the test to see that it is in the midst of its work.
+            Ok(()) => println!("{SPENT}"),
             Err(Error::BudgetExceeded(refusal)) if !refusal.waited => return,
             Err(error) => panic!("{error}"),
         }
@@ -123,7 +127,7 @@ impl World {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["ledger_crash::process", "--exact", "--ignored", "--nocapture"])
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -150,9 +154,10 @@ impl World {
             }
             if begun < kills {
                 let child = self.start(limit_nanos);
-                // From before it has read its orders to the middle of its work.
-                let after = Duration::from_micros(self.draw.random_range(0..180_000));
-                dying.spawn(killed(child, after));
+                // From before it has read its orders to the middle of its work, however slow the machine is.
+                let spends = begun % 2 == 0;
+                let after = Duration::from_micros(self.draw.random_range(0..120_000));
+                dying.spawn(killed(child, spends, after));
             }
         }
     }
@@ -179,10 +184,17 @@ impl World {
     }
 }
 
-async fn killed(mut child: Child, after: Duration) {
+/// Kill a process so long after its beginning, or after its first call if it is to have spent something.
+async fn killed(mut child: Child, spends: bool, after: Duration) {
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    if spends {
+        // Or up to its end: another may have spent the last of it.
+        while soon(said.next_line()).await.unwrap().is_some_and(|line| line != SPENT) {}
+    }
     // What is drawn is the point to be killed at; nothing waits for it.
     tokio::time::sleep(after).await;
     child.start_kill().unwrap();
+    drop(said);
     let ended = child.wait_with_output().await.unwrap();
     // It may have come to the end of the money before.
     assert!(
