@@ -110,3 +110,23 @@ async def test_what_a_provider_lacks_is_refused_or_left_out_and_said(iron_simula
     (sent,) = iron_simulator.requests()
     assert "logit_bias" not in sent["body"]
     assert sent["body"]["max_completion_tokens"] == 9
+
+
+async def test_azure_is_found_by_the_variables_of_its_users(monkeypatch):
+    with Simulator(api_key="sk-of-the-directory") as simulator:
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", simulator.url.removesuffix("/v1"))
+        monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "sk-of-the-directory")
+        monkeypatch.setenv("AZURE_OPENAI_API_KEY", "sk-that-is-not-asked-for")
+        async with iron.Client({}, model="azure/gpt-5-mini") as client:
+            reply = await client.chat("Hello", max_tokens=20)
+        deployed = {"providers": {"azure": {"api_version": "2024-10-21"}}}
+        async with iron.Client(deployed, model="azure/gpt-5-mini") as client:
+            await client.chat("Hello", max_tokens=20)
+        requests = simulator.requests()
+    assert reply.text == "echo: Hello"
+    assert [request["path"] for request in requests] == [
+        "/openai/v1/chat/completions",
+        "/openai/deployments/gpt-5-mini/chat/completions",
+    ]
+    assert {request["headers"]["authorization"] for request in requests} == {"Bearer ...tory"}
+    assert not any("api-key" in request["headers"] for request in requests)

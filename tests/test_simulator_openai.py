@@ -73,3 +73,29 @@ def test_an_error_in_the_middle_of_a_stream_is_one():
                 texts.append(chunk.choices[0].delta.content or "")  # noqa: PERF401  (what came before it stays)
     assert "".join(texts)
     assert broken.value.type == "server_error"
+
+
+def test_a_deployment_of_azure_is_called_by_its_own_client():
+    with Simulator(api_key="sk-azure") as simulator:
+        resource = simulator.url.removesuffix("/v1")
+        with openai.AzureOpenAI(
+            azure_endpoint=resource, azure_deployment="mine", api_version="2024-10-21", api_key="sk-azure"
+        ) as client:
+            reply = client.chat.completions.create(**ASK)
+        with openai.AzureOpenAI(
+            azure_endpoint=resource, api_version="2024-10-21", azure_ad_token="sk-azure"
+        ) as client:
+            client.embeddings.create(model="embedder", input=["a"])
+        with (
+            openai.AzureOpenAI(
+                azure_endpoint=resource, api_version="latest", api_key="sk-azure", max_retries=0
+            ) as client,
+            pytest.raises(openai.NotFoundError),
+        ):
+            client.chat.completions.create(**ASK)
+        paths = [request["path"] for request in simulator.requests()]
+    assert (reply.choices[0].message.content, reply.model) == ("echo: Hello", "mine")
+    assert paths[:2] == [
+        "/openai/deployments/mine/chat/completions",
+        "/openai/deployments/embedder/embeddings",
+    ]

@@ -6,6 +6,8 @@ mod rig;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod azure;
+#[cfg(test)]
 mod breakers;
 #[cfg(test)]
 mod budget_ledger;

@@ -95,6 +95,7 @@
 
 mod answer;
 mod anthropic;
+mod azure;
 mod body;
 mod clock;
 mod coding;

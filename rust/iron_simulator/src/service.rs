@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::answer::Answer;
 use crate::anthropic;
+use crate::azure;
 use crate::body::ReplyBody;
 use crate::clock;
 use crate::dialect::Dialect;
@@ -97,7 +98,7 @@ impl Service {
             }
             Ok((body, _)) => {
                 self.journal.add(&exchange, &head.headers, &body);
-                self.work(&exchange, &head.headers, &body)
+                self.work(&exchange, &head.headers, head.uri.query(), &body)
             }
             // The client left before it had sent its request.
             Err(_) => return Err(Ending::new(How::Close, Bytes::new(), Some(flight))),
@@ -110,10 +111,21 @@ impl Service {
         }
     }
 
-    fn work(&self, exchange: &Exchange, headers: &HeaderMap, body: &[u8]) -> Result<Work, ApiError> {
-        let (method, path) = (&exchange.method, exchange.path.as_str());
+    fn work(
+        &self,
+        exchange: &Exchange,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        body: &Bytes,
+    ) -> Result<Work, ApiError> {
+        let method = &exchange.method;
+        let azure = azure::Place::of(&exchange.path, query)?;
+        let (path, body) = match &azure {
+            Some(place) => (&*place.path, &place.body(body)),
+            None => (&*exchange.path, body),
+        };
         match Dialect::of(path) {
-            Dialect::OpenAi => self.check_key(headers)?,
+            Dialect::OpenAi => self.check_key(headers, azure.is_some())?,
             Dialect::Anthropic => self.check_anthropic_headers(headers)?,
         }
         let allow = |allowed: &Method| {
@@ -161,8 +173,11 @@ impl Service {
         }
     }
 
-    fn check_key(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    fn check_key(&self, headers: &HeaderMap, azure: bool) -> Result<(), ApiError> {
         let Some(key) = &self.settings.api_key else { return Ok(()) };
+        if azure && headers.get("api-key").is_some_and(|sent| sent.as_bytes() == key.as_bytes()) {
+            return Ok(());
+        }
         let sent = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         match sent.and_then(|value| value.strip_prefix("Bearer ")) {
             Some(sent) if sent == key => Ok(()),
@@ -237,7 +252,7 @@ async fn read_body(
 }
 
 /// A path with its percent escapes decoded.
-fn decoded(path: &str) -> String {
+pub(crate) fn decoded(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

@@ -140,7 +140,7 @@ fn providers(loaded: &Loaded, config: &Config, routes: &[InspectedRoute]) -> Vec
         let key_from = (!from.is_empty()).then(|| from.join(", "));
         (key_from.is_some() || named(name)).then(|| InspectedProvider {
             name: name.to_owned(),
-            url: provider.chat_url.to_string(),
+            url: provider.chat.of("MODEL").to_string(),
             key_from,
             missing_key: provider.missing_key.clone(),
         })

@@ -4,6 +4,7 @@
 //! its place in an error, `iron check`, `iron schema` and `iron init` follow from the field: its default, its range, and,
 //! where it has no default, its example. What is checked beyond types is told by [`Error::config`](crate::Error::config).
 
+mod address;
 mod audit;
 mod budget;
 mod environment;
@@ -37,6 +38,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 pub(crate) use audit::AuditPolicy;
 pub use audit::{AuditContent, AuditSettings, AuditSync, OnFailure};
@@ -89,7 +91,7 @@ pub struct Settings {
     /// When an upstream that fails is left alone.
     pub breaker: BreakerSettings,
     /// Providers by name; those of a known vendor are built in and may be changed here.
-    #[schemars(extend("propertyNames" = { "examples": ["local"] }))]
+    #[schemars(extend("propertyNames" = { "examples": ["local", "azure"] }))]
     pub providers: BTreeMap<String, ProviderSettings>,
     /// Routes by alias.
     #[schemars(extend("propertyNames" = { "examples": ["fast"] }))]
@@ -136,6 +138,22 @@ impl Default for TimeoutSettings {
 /// `[providers.NAME]`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(example = json!({
+    "vendor": "vllm",
+    "base_url": "http://127.0.0.1:8000/v1",
+    "api_key": "sk-...",
+    "api_key_env": "LOCAL_API_KEY",
+    "api_keys": [],
+    "api_key_envs": [],
+    "headers": {"x-team": "research"},
+    "max_tokens_field": "max_tokens",
+    "unsupported_params": "refuse",
+}))]
+#[schemars(example = json!({
+    "base_url": "https://my-resource.openai.azure.com",
+    "token_env": "AZURE_OPENAI_AD_TOKEN",
+    "api_version": "2024-10-21",
+}))]
 pub struct ProviderSettings {
     /// Whose API it is, by name; the one of its own name when absent.
     #[schemars(example = &"vllm")]
@@ -154,6 +172,12 @@ pub struct ProviderSettings {
     /// The environment variables that hold several keys, used in turn.
     #[schemars(example = ["FIRST_API_KEY", "SECOND_API_KEY"])]
     pub api_key_envs: Vec<String>,
+    /// For Azure: the environment variable that holds a token of Entra ID, in place of a key.
+    #[schemars(example = &"AZURE_OPENAI_AD_TOKEN")]
+    pub token_env: Option<String>,
+    /// For Azure: the version of the API. With it, a model is the name of a deployment, and `base_url` that of the resource.
+    #[schemars(example = &"2024-10-21")]
+    pub api_version: Option<String>,
     /// Headers sent with each request.
     #[schemars(example = BTreeMap::from([("x-team", "research")]))]
     pub headers: BTreeMap<String, Secret>,

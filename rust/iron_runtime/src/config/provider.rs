@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::Url;
 
+use super::address::{Address, Base};
 use super::environment::Environment;
 use super::keys::Keys;
 use super::{MaxTokensField, ProviderSettings, Secret, UnsupportedParams, unknown};
@@ -14,7 +14,6 @@ use crate::Error;
 use crate::provider::WireFormat;
 use crate::provider::vendor::{KeyHeader, Vendor, unnamed, vendors};
 
-const EXAMPLE_URL: &str = "https://api.openai.com/v1";
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
@@ -26,9 +25,9 @@ pub(crate) struct Provider {
     pub(crate) key: Option<usize>,
     pub(crate) vendor: &'static Vendor,
     pub(crate) format: WireFormat,
-    pub(crate) chat_url: Url,
+    pub(crate) chat: Address,
     /// `None` where the provider has no embeddings.
-    pub(crate) embeddings_url: Option<Url>,
+    pub(crate) embeddings: Option<Address>,
     pub(crate) headers: HeaderMap,
     pub(crate) max_tokens_field: MaxTokensField,
     pub(crate) unsupported_params: UnsupportedParams,
@@ -43,7 +42,11 @@ pub(super) fn providers(
     mut settings: BTreeMap<String, ProviderSettings>,
     environment: &Environment,
 ) -> Result<BTreeMap<String, Vec<Arc<Provider>>>, Error> {
-    for vendor in vendors()?.iter().filter(|vendor| vendor.base_url.is_some()) {
+    let is_found = |vendor: &&Vendor| {
+        let told = vendor.base_url_env.as_ref().and_then(|variable| environment.get(variable));
+        vendor.base_url.is_some() || told.is_some_and(|url| !url.is_empty())
+    };
+    for vendor in vendors()?.iter().filter(is_found) {
         settings.entry(vendor.name.clone()).or_default();
     }
     settings
@@ -67,7 +70,7 @@ fn provider(
         )));
     }
     let vendor = vendor(name, settings.vendor.as_deref())?;
-    let keys = Keys::find(name, &settings, &vendor.key_env, environment)?;
+    let keys = Keys::find(name, &settings, vendor, environment)?;
     let held = |variable: &String| environment.get(variable).filter(|value| !value.is_empty());
     let from_variable = match &vendor.base_url_env {
         // The variable speaks of the vendor's own address, not of another's that is like it.
@@ -81,7 +84,8 @@ fn provider(
         .or_else(|| given.map(|url| (url, format!("providers.{name}.base_url"))))
         .ok_or_else(|| Error::config(format!("providers.{name} needs base_url, where its API begins")))?;
     // A variable that is named is expected to be there; those of a server without keys need not be.
-    let named = settings.api_key_env.is_some() || !settings.api_key_envs.is_empty();
+    let named =
+        settings.api_key_env.is_some() || settings.token_env.is_some() || !settings.api_key_envs.is_empty();
     let optional = vendor.key_optional && !named;
     let needed = keys.held.is_empty() && !optional && !keys.variables.is_empty();
     let missing_key = needed.then(|| {
@@ -91,14 +95,15 @@ fn provider(
         )
     });
     let format = vendor.format;
+    let base = Base::new(name, vendor, (&base_url, &place), settings.api_version.as_deref())?;
     let embeddings = format.embeddings_path().filter(|_| vendor.embeddings);
     let provider = Provider {
         name: name.to_owned(),
         key: None,
         vendor,
         format,
-        chat_url: endpoint(&place, &base_url, format.chat_path())?,
-        embeddings_url: embeddings.map(|path| endpoint(&place, &base_url, path)).transpose()?,
+        chat: base.address(format.chat_path())?,
+        embeddings: embeddings.map(|path| base.address(path)).transpose()?,
         headers: headers(name, vendor, None, &settings.headers)?,
         max_tokens_field: settings.max_tokens_field.unwrap_or(vendor.max_tokens_field),
         unsupported_params: settings.unsupported_params,
@@ -112,7 +117,7 @@ fn provider(
     let under = |(nth, key): (usize, &(Secret, String))| {
         Ok(Provider {
             key: several.then_some(nth + 1),
-            headers: headers(name, vendor, Some(key), &settings.headers)?,
+            headers: headers(name, vendor, Some((keys.header, key)), &settings.headers)?,
             key_from: Some(key.1.clone()),
             ..provider.clone()
         })
@@ -130,29 +135,15 @@ fn vendor(name: &str, asked: Option<&str>) -> Result<&'static Vendor, Error> {
     })
 }
 
-fn endpoint(place: &str, base_url: &str, path: &str) -> Result<Url, Error> {
-    let wrong = |why: &str| Error::config(format!("{place} {why}: write it like \"{EXAMPLE_URL}\""));
-    let url = Url::parse(&format!("{}/{path}", base_url.trim_end_matches('/')))
-        .map_err(|_| wrong("is not a URL"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("is neither http nor https"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        // It would show up in errors; keys belong in api_key or headers.
-        return Err(wrong("holds a user name or password"));
-    }
-    Ok(url)
-}
-
 fn headers(
     name: &str,
     vendor: &Vendor,
-    key: Option<&(Secret, String)>,
+    key: Option<(KeyHeader, &(Secret, String))>,
     given: &BTreeMap<String, Secret>,
 ) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
-    if let Some((key, place)) = key {
-        let (header, value) = match vendor.key_header {
+    if let Some((header, (key, place))) = key {
+        let (header, value) = match header {
             KeyHeader::Authorization => (AUTHORIZATION, format!("Bearer {}", key.reveal())),
             KeyHeader::XApiKey => (X_API_KEY, key.reveal().to_owned()),
             KeyHeader::ApiKey => (API_KEY, key.reveal().to_owned()),

@@ -53,16 +53,25 @@ fn section(text: &mut String, path: &[&str], schema: &Value, mark: &str) {
     text.push('\n');
     comment(text, schema, "");
     if let Some(items) = schema.get("items") {
-        return list_of(text, path, items);
+        let header = format!("#[[{}]]", place(path));
+        if !examples(text, std::iter::repeat(&header), items) {
+            keys_of(text, &header, path, items, "#");
+        }
+        return;
     }
     if schema.get("properties").is_some() {
         return keys_of(text, &format!("{mark}[{}]", place(path)), path, schema, mark);
     }
-    let name = schema.pointer("/propertyNames/examples/0").and_then(Value::as_str).unwrap_or("name");
     if let Some(below) = schema.get("additionalProperties") {
         // Here the header is an example too.
-        let path = [path, &[name]].concat();
-        keys_of(text, &format!("#[{}]", place(&path)), &path, below, "#");
+        let names = schema.pointer("/propertyNames/examples").and_then(Value::as_array);
+        let names: Vec<_> = names.into_iter().flatten().filter_map(Value::as_str).collect();
+        let headers: Vec<_> =
+            names.iter().map(|name| format!("#[{}]", place(&[path, &[name]].concat()))).collect();
+        if !examples(text, &headers, below) {
+            let path = [path, &[names.first().copied().unwrap_or("name")]].concat();
+            keys_of(text, &format!("#[{}]", place(&path)), &path, below, "#");
+        }
     }
 }
 
@@ -78,15 +87,12 @@ fn keys_of(text: &mut String, header: &str, path: &[&str], schema: &Value, mark:
     }
 }
 
-/// A list of tables: the examples that its items have, for not all keys go together; or one with every key.
-fn list_of(text: &mut String, path: &[&str], items: &Value) {
-    let header = format!("#[[{}]]", place(path));
-    let (examples, keys) = (items.get("examples"), items.get("properties"));
-    let (Some(Value::Array(examples)), Some(Value::Object(keys))) = (examples, keys) else {
-        return keys_of(text, &header, path, items, "#");
-    };
+/// The examples that `schema` has of a whole table, for not all keys go together; whether there are any.
+fn examples<'a>(text: &mut String, headers: impl IntoIterator<Item = &'a String>, schema: &Value) -> bool {
+    let (examples, keys) = (schema.get("examples"), schema.get("properties"));
+    let (Some(Value::Array(examples)), Some(Value::Object(keys))) = (examples, keys) else { return false };
     let mut told = Vec::new();
-    for example in examples {
+    for (header, example) in headers.into_iter().zip(examples) {
         let _ = writeln!(text, "{header}");
         for (key, schema) in keys {
             let Some(value) = example.get(key) else { continue };
@@ -94,9 +100,10 @@ fn list_of(text: &mut String, path: &[&str], items: &Value) {
                 comment(text, schema, &also(key, schema));
                 told.push(key);
             }
-            assign(text, key, value, EXAMPLE);
+            assign(text, key, value, if schema.get("default") == Some(value) { "" } else { EXAMPLE });
         }
     }
+    true
 }
 
 fn place(path: &[&str]) -> String {

@@ -130,8 +130,8 @@ impl Asked<'_> {
     pub(super) fn url(self, target: &Target) -> Result<reqwest::Url, Error> {
         let provider = &target.provider;
         match self {
-            Self::Chat { .. } => Ok(provider.chat_url.clone()),
-            Self::Embed(_) => provider.embeddings_url.clone().ok_or_else(|| {
+            Self::Chat { .. } => Ok(provider.chat.of(&target.model)),
+            Self::Embed(_) => provider.embeddings.as_ref().map(|to| to.of(&target.model)).ok_or_else(|| {
                 let name = &provider.name;
                 let why =
                     provider.vendor.no_embeddings.as_deref().map(|why| format!(" that can be used ({why})"));

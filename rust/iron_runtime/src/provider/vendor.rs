@@ -26,6 +26,11 @@ pub(crate) struct Vendor {
     /// The variables that may hold the key, in the order they are looked at.
     #[serde(default)]
     pub(crate) key_env: Vec<String>,
+    /// The variables that may hold a token, which is sent in place of a key as `authorization: Bearer TOKEN`.
+    #[serde(default)]
+    pub(crate) token_env: Vec<String>,
+    /// Below what path of a resource each model may have an address of its own, of an API in some version.
+    pub(crate) deployments: Option<String>,
     /// Whether a call without a key makes sense, as it does to a server on the same machine.
     #[serde(default)]
     pub(crate) key_optional: bool,
