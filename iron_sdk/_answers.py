@@ -45,7 +45,7 @@ class ApprovalRequest:
     tool: str
     """The tool's name."""
     arguments: dict[str, Any] = field(repr=False)
-    """Its arguments by name, as the caller would get them."""
+    """Its arguments by name, as the caller would get them. What a custom tool is given is its `input`."""
     call_id: str | None
     """The id of this call among those of the reply; None if the provider gave it none."""
     agent: str | None

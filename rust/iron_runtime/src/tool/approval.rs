@@ -57,7 +57,7 @@ where
 pub struct ApprovalRequest {
     /// The tool's name.
     pub tool: Arc<str>,
-    /// Its arguments: a JSON object, which fits the tool's schema where those are checked.
+    /// Its arguments: a JSON object, which fits the tool's schema where those are checked. Free text is its `input`.
     pub arguments: Text,
     /// The id of this call among those of the reply, if the provider gave it one.
     pub call_id: Option<Arc<str>>,

@@ -17,6 +17,8 @@ pub(crate) struct Called {
     pub(crate) id: Option<Arc<str>>,
     /// As the model wrote them.
     pub(crate) arguments: Text,
+    /// Whether they are free text, and not JSON.
+    pub(super) free: bool,
     /// What that is as JSON, if it is any; the text itself where a tool takes text.
     pub(super) value: Option<Value>,
 }
@@ -69,7 +71,7 @@ impl Called {
             (Some(function), None) => Self::of_function(function),
             (None, Some(custom)) => {
                 let text = custom.get("input")?.as_str()?;
-                Some(Self::new(name(custom)?, text, Some(text.into())))
+                Some(Self { free: true, ..Self::new(name(custom)?, text, Some(text.into())) })
             }
             _ => None,
         };
@@ -91,7 +93,7 @@ impl Called {
     }
 
     fn new(name: &str, arguments: &str, value: Option<Value>) -> Self {
-        Self { name: name.into(), id: None, arguments: arguments.into(), value }
+        Self { name: name.into(), id: None, arguments: arguments.into(), free: false, value }
     }
 
     /// The same for the same arguments, however they are written: in any order of keys, with any space, and with any
@@ -100,7 +102,7 @@ impl Called {
         let mut hash = Sha256::new();
         hash.update((self.name.len() as u64).to_le_bytes());
         hash.update(self.name.as_bytes());
-        hash.update([u8::from(self.value.is_some())]);
+        hash.update([u8::from(self.value.is_some()), u8::from(self.free)]);
         if let Some(value) = &self.value {
             let mut text = String::new();
             canonical(value, &mut text);

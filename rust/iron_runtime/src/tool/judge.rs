@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use iron_protocol::RequestId;
+use serde_json::json;
 
 use super::approval::{ApprovalRequest, Approver};
 use super::ask::{Question, ask};
@@ -51,7 +52,11 @@ impl ToolJudge {
         let rule = self.offer.asks(call)?;
         let asked = ApprovalRequest {
             tool: call.name.clone(),
-            arguments: call.arguments.clone(),
+            arguments: if call.free {
+                json!({"input": &*call.arguments}).to_string().into()
+            } else {
+                call.arguments.clone()
+            },
             call_id: call.id.clone(),
             agent: self.who.agent.clone(),
             tags: self.who.tags.clone(),

@@ -123,7 +123,9 @@ impl Offer {
 
     fn check(&self, call: &Called) -> Result<(), PolicyDenied> {
         let mut known = false;
-        for tool in self.tools.iter().filter(|tool| *tool.name() == call.name) {
+        // One that takes free text is not called with JSON, nor the other way round.
+        let own = |tool: &&Tool| *tool.name() == call.name && tool.free == call.free;
+        for tool in self.tools.iter().filter(own) {
             known = true;
             self.rules.check(tool, call.value.as_ref())?;
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Screen;
+use super::{CUSTOM, INPUT, Screen};
 use crate::Error;
 use crate::detect::Waits;
 use crate::policy::{Chain, Decision, Direction, Pace, Shown, Window};
@@ -27,7 +27,7 @@ pub(super) struct Channel {
 enum Kind {
     /// Plain text.
     Text(Window),
-    /// The arguments of a call of a tool: JSON, which can be read once it is whole.
+    /// The arguments of a call of a tool, which can be read once they are whole: JSON, or free text.
     Arguments { json: String, pace: Pace, changed: bool },
 }
 
@@ -68,7 +68,12 @@ impl Channel {
             }
             Kind::Arguments { json, pace, changed } => {
                 // The call of a tool is complete here, and none of it has been shown if a rule may act on it.
-                match screen.arguments(json, Direction::Output) {
+                let judged = if is_input(&self.path) {
+                    screen.input(json)
+                } else {
+                    screen.arguments(json, Direction::Output)
+                };
+                match judged {
                     Ok(rewritten) => {
                         *changed = rewritten;
                         let left = if *pace == Pace::Behind { String::new() } else { std::mem::take(json) };
@@ -105,6 +110,12 @@ impl Channel {
     pub(super) fn put(&self, delta: &mut Map<String, Value>, text: String) {
         put(delta, &self.path, text);
     }
+}
+
+/// Whether a text is what a tool is given that takes free text.
+pub(super) fn is_input(path: &[Step]) -> bool {
+    let is = |step: &Step, name| matches!(step, Step::Field(field) if field == name);
+    matches!(path, [.., call, field] if is(call, CUSTOM) && is(field, INPUT))
 }
 
 fn refused(decision: &Decision) -> Option<Error> {

@@ -14,7 +14,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use self::called::Answers;
 pub(super) use self::called::Asker;
@@ -34,6 +34,9 @@ use crate::{Error, PolicyDenied};
 const NAMES: [&str; 7] = ["id", "type", "role", "object", "tool_call_id", "finish_reason", "model"];
 /// A function's arguments: JSON, written as text.
 const ARGUMENTS: &str = "arguments";
+/// A call of a tool that takes free text, and the field that has it.
+const CUSTOM: &str = "custom";
+const INPUT: &str = "input";
 
 /// Policies at work on what one call sends, or on what it is answered.
 pub(super) struct Screen<'c> {
@@ -128,12 +131,38 @@ impl Screen<'_> {
                     changed |= match value {
                         Value::String(_) if names.contains(&name.as_str()) => false,
                         Value::String(text) if name == ARGUMENTS => self.arguments(text, direction)?,
+                        Value::Object(custom) if name == CUSTOM && direction == Direction::Output => {
+                            self.custom(custom)?
+                        }
                         value => self.value(value, direction, names)?,
                     };
                 }
             }
             _ => {}
         }
+        Ok(changed)
+    }
+
+    /// Judge the call of a tool that takes free text.
+    fn custom(&mut self, call: &mut Map<String, Value>) -> Result<bool, Error> {
+        if self.policies.names_tools {
+            self.tool = call.get("name").and_then(Value::as_str).map(str::to_owned);
+        }
+        let mut changed = false;
+        for (name, value) in call {
+            changed |= match value {
+                Value::String(text) if name == INPUT => self.input(text)?,
+                value => self.value(value, Direction::Output, &NAMES)?,
+            };
+        }
+        Ok(changed)
+    }
+
+    /// Judge the free text that a tool is given.
+    fn input(&mut self, text: &mut String) -> Result<bool, Error> {
+        let judged = self.judged(text, None, Direction::ToolArguments)?;
+        let changed = judged.is_some();
+        *text = judged.unwrap_or_else(|| std::mem::take(text));
         Ok(changed)
     }
 

@@ -367,3 +367,33 @@ fn a_text_of_which_too_much_waits_is_shown_at_its_end() {
     assert_eq!(content(&streamed.shown, 0), expected.unwrap()[0]["content"].as_str().unwrap());
     assert_eq!(streamed.told, found);
 }
+
+#[test]
+fn what_a_custom_tool_is_given_is_judged_as_arguments_are() {
+    // It looks like JSON, and is text all the same.
+    let input = "{\"to\": \"jane@example.org\",  1e2}";
+    for input in [input, "[1.50, \"jane@example.org\"]", "plain jane@example.org"] {
+        let policy = policy("redact", 0.5);
+        let call = json!({"id": "c", "type": "custom", "custom": {"name": "note", "input": input}});
+        let (expected, found) = whole(&policy, &[json!({"content": null, "tool_calls": [call]})]);
+        let expected = expected.unwrap()[0]["tool_calls"][0]["custom"].clone();
+        assert_eq!(expected["input"], input.replace("jane@example.org", "[EMAIL_ADDRESS]"));
+        assert!(found[0].contains("ToolArguments"), "{found:?}");
+        for size in [1, 7, 100] {
+            let characters: Vec<_> = input.chars().collect();
+            let first = json!({"tool_calls": [{"index": 0, "id": "c", "type": "custom", "custom": {"name": "note", "input": ""}}]});
+            let mut events = vec![(0, first, None)];
+            events.extend(characters.chunks(size).map(|part| {
+                let part: String = part.iter().collect();
+                (0, json!({"tool_calls": [{"index": 0, "custom": {"input": part}}]}), None)
+            }));
+            events.push((0, json!({}), Some("tool_calls")));
+            let streamed = streamed(&policy, 1, &events);
+            assert_eq!(streamed.body["choices"][0]["message"]["tool_calls"][0]["custom"], expected);
+            assert_eq!(streamed.told, found);
+            assert!(
+                !streamed.shown.iter().any(|chunk| String::from_utf8_lossy(&chunk.data).contains("jane"))
+            );
+        }
+    }
+}

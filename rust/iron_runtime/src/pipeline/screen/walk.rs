@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::called::Answers;
-use super::channel::{Channel, Step};
+use super::channel::{Channel, Step, is_input};
 use super::{ARGUMENTS, NAMES, Pseudonyms, Screen, too_long};
 use crate::Error;
 use crate::detect::Waits;
@@ -61,7 +61,7 @@ impl Walk<'_> {
                 Value::String(_) if NAMES.contains(&name.as_str()) => self.shows = true,
                 Value::String(text) if name != NAME => {
                     path.push(Step::Field(name.clone()));
-                    *text = self.text(text, path, name == ARGUMENTS);
+                    *text = self.text(text, path, name == ARGUMENTS || is_input(path));
                     path.pop();
                 }
                 Value::Object(inner) => {
