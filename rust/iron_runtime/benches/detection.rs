@@ -55,6 +55,20 @@ fn digits(len: usize) -> String {
     text
 }
 
+/// Numbers of three to sixteen digits and nothing else: each may be one of a dozen things.
+fn numbers(len: usize) -> String {
+    let mut text = String::with_capacity(len + 64);
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    while text.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let most = 10_u64.pow(3 + u32::try_from(state >> 40).unwrap_or(0) % 14);
+        text.extend([(most / 10 + (state >> 8) % (most - most / 10)).to_string().as_str(), " "]);
+    }
+    text
+}
+
 fn judge(bencher: divan::Bencher<'_, '_>, text: &str) {
     let policy = policy();
     bencher.counter(BytesCount::of_str(text)).bench_local(|| policy.judge(text, Direction::Input));
@@ -73,6 +87,11 @@ fn code(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench]
 fn dense_digits(bencher: divan::Bencher<'_, '_>) {
     judge(bencher, &digits(MEBI));
+}
+
+#[divan::bench]
+fn numbers_alone(bencher: divan::Bencher<'_, '_>) {
+    judge(bencher, &numbers(MEBI));
 }
 
 #[divan::bench(sample_size = 100)]

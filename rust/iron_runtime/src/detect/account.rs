@@ -44,7 +44,7 @@ fn is_maestro(head: u32) -> bool {
 
 /// Add the card whose number begins at `start`.
 pub(super) fn find_card(view: &View<'_>, group: &Group, start: usize, findings: &mut Vec<Finding>) {
-    for (index, part) in group.parts().iter().enumerate().filter(|(_, part)| CARD.contains(&part.chars)) {
+    for (index, part) in group.parts().enumerate().filter(|(_, part)| CARD.contains(&part.chars)) {
         let count = index + 1;
         let digits = group.chars(count);
         if !digits.iter().all(u8::is_ascii_digit)
@@ -171,14 +171,14 @@ const IBAN_LENGTHS: [(&[u8; 2], usize); 89] = [
 
 /// Add the IBAN whose country code begins at `start`.
 pub(super) fn find_iban(group: &Group, start: usize, findings: &mut Vec<Finding>) {
-    let Some(first) = group.parts().first() else { return };
+    let Some(first) = group.parts().next() else { return };
     let head = group.chars(1);
     if first.chars < 4 || !head[2].is_ascii_digit() || !head[3].is_ascii_digit() {
         return;
     }
     let country = [head[0].to_ascii_uppercase(), head[1].to_ascii_uppercase()];
     let Some((_, length)) = IBAN_LENGTHS.iter().find(|(code, _)| **code == country) else { return };
-    for (index, part) in group.parts().iter().enumerate() {
+    for (index, part) in group.parts().enumerate() {
         if part.chars == *length && mod_97(group.chars(index + 1)) {
             let reason = "country's length and MOD 97-10 checksum";
             findings.push(Finding::new(Known::IbanCode, start..part.end, 1.0, reason));

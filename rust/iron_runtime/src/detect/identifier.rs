@@ -120,16 +120,18 @@ pub(super) fn fits(pattern: &str, chars: &[u8]) -> bool {
 
 /// Whether the group goes on from a row before it that is as long as its first, as the rest of a card's number does.
 fn continues(text: &[u8], start: usize, group: &Group) -> bool {
-    let parts = group.parts();
-    let (length, separator) = (parts[0].chars, parts[1].separator);
-    let Some(before) = text[..start].strip_suffix(&[separator]) else { return false };
+    let (length, separator) = (group.part(0).chars, group.part(1).separator);
+    let [before @ .., last] = &text[..start] else { return false };
+    if *last != separator {
+        return false;
+    }
     let row = before.iter().rev().take(length + 1).take_while(|byte| byte.is_ascii_digit()).count();
     row == length
 }
 
 /// Add what begins at `start`.
 pub(super) fn find(view: &View<'_>, group: &Group, start: usize, findings: &mut Vec<Finding>) {
-    for (index, part) in group.parts().iter().enumerate().filter(|(_, part)| part.chars >= SHORTEST) {
+    for (index, part) in group.parts().enumerate().filter(|(_, part)| part.chars >= SHORTEST) {
         let count = index + 1;
         let chars = group.chars(count);
         let Some(candidates) = BY_LENGTH.get(chars.len()).filter(|found| !found.is_empty()) else { continue };

@@ -47,11 +47,11 @@ pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
                 identifier::find(view, &group, start, findings);
             }
             // 2 55 08 2A 168 025 38: the department is in Corsica, and digits follow.
-            if group.parts().len() == 4 && has_letters(&group) {
+            if group.count() == 4 && has_letters(&group) {
                 identifier::find(view, &Group::at(text, start, true), start, findings);
             }
             // AB.CDE.FGH/0001-35: the first parts may be letters alone.
-            if end - start == 4 && text[..start].ends_with(b"/") && start >= BRANCH {
+            if end - start == 4 && start >= BRANCH && text[start - 1] == b'/' {
                 let from = start - BRANCH;
                 if !from.checked_sub(1).is_some_and(|at| text[at].is_ascii_alphanumeric()) {
                     identifier::find(view, &Group::at(text, from, true), from, findings);
@@ -80,12 +80,12 @@ pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn has_letters(group: &Group) -> bool {
-    !group.chars(group.parts().len()).iter().all(u8::is_ascii_digit)
+    !group.chars(group.count()).iter().all(u8::is_ascii_digit)
 }
 
 /// Where one or two capitals begin that a separator parts from the number at `start`.
 fn letters_before(text: &[u8], start: usize) -> Option<usize> {
-    let before = text[..start].strip_suffix(b" ").or_else(|| text[..start].strip_suffix(b"-"))?;
+    let [before @ .., b' ' | b'-'] = &text[..start] else { return None };
     let capitals = before.iter().rev().take(3).take_while(|byte| byte.is_ascii_uppercase()).count();
     let from = before.len() - capitals;
     let alone = !from.checked_sub(1).is_some_and(|at| text[at].is_ascii_alphanumeric());

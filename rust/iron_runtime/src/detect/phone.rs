@@ -31,10 +31,10 @@ const NATIONAL: [&[usize]; 13] = [
 pub(super) fn find(view: &View<'_>, group: &Group, start: usize, findings: &mut Vec<Finding>) {
     let before = &view.bytes[..start];
     let inner = matches!(before, [.., b'0'..=b'9', b' ' | b'-' | b'.' | b'/']);
-    let plus = before.ends_with(b"+") || before.ends_with(b"+(");
+    let plus = matches!(before, [.., b'+'] | [.., b'+', b'(']);
     let zeros = !inner
-        && group.parts().first().is_some_and(|part| part.chars > 2)
-        && view.bytes[start..].starts_with(b"00");
+        && group.parts().next().is_some_and(|part| part.chars > 2)
+        && matches!(view.bytes[start..], [b'0', b'0', ..]);
     if plus || zeros {
         let from = if before.ends_with(b"+(") { start - 2 } else { start - usize::from(plus) };
         let digits = if zeros { start + 2 } else { start };
@@ -56,7 +56,7 @@ pub(super) fn find(view: &View<'_>, group: &Group, start: usize, findings: &mut 
         return;
     }
     // Bare digits are a telephone number where the words say so.
-    let Some(part) = group.parts().first() else { return };
+    let Some(part) = group.parts().next() else { return };
     if (7..=13).contains(&part.chars)
         && group.chars(1).iter().all(u8::is_ascii_digit)
         && !group.goes_on(1)
@@ -104,7 +104,7 @@ fn north_american(view: &View<'_>, start: usize) -> Option<(usize, usize, f32)> 
         let digits = text.get(at..at + count)?;
         digits.iter().all(u8::is_ascii_digit).then_some(digits)
     };
-    let bracket = text[..start].ends_with(b"(");
+    let bracket = matches!(text[..start], [.., b'(']);
     let (country, area_at) = match text.get(start..start + 2) {
         Some([b'1', b' ' | b'-' | b'.']) if !bracket => (2, start + 2),
         _ => (0, start),
@@ -150,16 +150,15 @@ fn north_american(view: &View<'_>, start: usize) -> Option<(usize, usize, f32)> 
 
 /// A number with the trunk prefix 0, in a usual form.
 fn national(group: &Group, start: usize) -> Option<(usize, usize, f32)> {
-    let parts = group.parts();
     NATIONAL.iter().find_map(|shape| {
         let count = shape.len();
-        let fits = parts.len() >= count
+        let fits = group.count() >= count
             && group.is_shaped(shape)
             && group.is_even(count)
             && !group.goes_on(count)
             && group.chars(count).iter().all(u8::is_ascii_digit);
         let digits = fits.then(|| group.chars(count))?;
         let score = if count > 3 { 0.6 } else { 0.4 };
-        (digits[0] == b'0' && digits[1] != b'0').then(|| (start, parts[count - 1].end, score))
+        (digits[0] == b'0' && digits[1] != b'0').then(|| (start, group.part(count - 1).end, score))
     })
 }

@@ -55,10 +55,9 @@ const MEMBERS: [Member; 29] = [
 
 /// Add the VAT number whose country code and digits begin at `start`.
 pub(super) fn find(view: &View<'_>, group: &Group, start: usize, findings: &mut Vec<Finding>) {
-    let parts = group.parts();
-    let Some(country) = parts.first().and_then(|_| group.chars(1).get(..2)) else { return };
+    let Some(country) = group.parts().next().and_then(|_| group.chars(1).get(..2)) else { return };
     let Some(member) = MEMBERS.iter().find(|member| member.code == *country) else { return };
-    for (index, part) in parts.iter().enumerate() {
+    for (index, part) in group.parts().enumerate() {
         let number = &group.chars(index + 1)[2..];
         let formed = member.forms.iter().any(|form| fits(form, number));
         if !formed || group.goes_on(index + 1) || all_same(number) || !(member.check)(number) {
