@@ -1,8 +1,10 @@
 //! Keywords and patterns of the configuration.
 
+use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 use regex::{Regex, RegexBuilder};
 
 use super::ahead::Ahead;
@@ -36,6 +38,27 @@ struct Keywords {
     longest: usize,
 }
 
+impl Keywords {
+    /// Every word with its list: of a list's own that overlap the first and longest, whatever other lists have there.
+    fn found(&self, text: &str) -> Vec<(&Arc<str>, Range<usize>)> {
+        let bytes = text.as_bytes();
+        let inside = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let whole = |span: &Range<usize>| {
+            !(inside(bytes[..span.start].last()) && inside(bytes.get(span.start))
+                || inside(bytes.get(span.end)) && inside(bytes[..span.end].last()))
+        };
+        let words = self.automaton.find_overlapping_iter(text);
+        let listed =
+            words.filter_map(|word| Some((self.lists.get(word.pattern().as_usize())?, word.range())));
+        let mut found: Vec<_> = listed.filter(|(_, span)| whole(span)).collect();
+        found.sort_by(|(list, span), (other, next)| {
+            (list, span.start, Reverse(span.end)).cmp(&(other, next.start, Reverse(next.end)))
+        });
+        found.dedup_by(|(list, span), (before, last)| list == before && span.start < last.end);
+        found
+    }
+}
+
 impl Custom {
     pub(crate) fn new<'s>(
         keywords: impl Iterator<Item = (&'s str, &'s [String])>,
@@ -54,7 +77,6 @@ impl Custom {
         }
         let automaton = AhoCorasickBuilder::new()
             .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
             .build(&words)
             .map_err(|error| Error::config(format!("policy.keywords: {error}")))?;
         let compile = |(name, pattern): (&str, &str)| {
@@ -81,16 +103,8 @@ impl Custom {
         let mut add = |entity, span, reason: &'static str| {
             findings.push(Finding { entity, span, score: 1.0, reason: reason.into() });
         };
-        if let Some(Keywords { automaton, lists, .. }) = &self.keywords {
-            for found in automaton.find_iter(text) {
-                let inside = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-                let bytes = text.as_bytes();
-                let cut = inside(bytes[..found.start()].last()) && inside(bytes.get(found.start()))
-                    || inside(bytes.get(found.end())) && inside(bytes[..found.end()].last());
-                if let Some(list) = lists.get(found.pattern().as_usize()).filter(|_| !cut) {
-                    add(Entity::Keyword(list.clone()), found.range(), "keyword");
-                }
-            }
+        for (list, span) in self.keywords.iter().flat_map(|keywords| keywords.found(text)) {
+            add(Entity::Keyword(list.clone()), span, "keyword");
         }
         for Pattern { name, regex, .. } in &self.patterns {
             for found in regex.find_iter(text).filter(|found| !found.is_empty()) {
@@ -132,5 +146,38 @@ impl Custom {
 
     fn pattern(&self, name: &str) -> Option<&Pattern> {
         self.patterns.iter().find(|pattern| *pattern.name == *name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(lists: &[(&str, &[&str])], text: &str) -> Vec<String> {
+        let lists: Vec<(&str, Vec<String>)> = lists
+            .iter()
+            .map(|(name, words)| (*name, words.iter().map(ToString::to_string).collect()))
+            .collect();
+        let lists = lists.iter().map(|(name, words)| (*name, words.as_slice()));
+        let mut findings = Vec::new();
+        Custom::new(lists, std::iter::empty()).unwrap().find(text, &mut findings);
+        findings.iter().map(|found| format!("{}={}", found.entity, &text[found.span.clone()])).collect()
+    }
+
+    #[test]
+    fn no_list_hides_the_words_of_another() {
+        let (secret, public) = (("secret", &["falcon"][..]), ("public", &["project falcon", "Falcon"][..]));
+        let each = ["keyword:public=project falcon", "keyword:secret=falcon"];
+        assert_eq!(found(&[secret, public], "the project falcon is"), each);
+        assert_eq!(found(&[public, secret], "the project falcon is"), each);
+        assert_eq!(found(&[public, secret], "a falcon"), ["keyword:public=falcon", "keyword:secret=falcon"]);
+    }
+
+    #[test]
+    fn a_longer_word_that_is_cut_does_not_hide_a_shorter_one() {
+        let list = [("a", &["falcon", "falcon pro"][..])];
+        assert_eq!(found(&list, "falcon project"), ["keyword:a=falcon"]);
+        assert_eq!(found(&list, "falcon pro."), ["keyword:a=falcon pro"]);
+        assert_eq!(found(&list, "falcon falcons falcon"), ["keyword:a=falcon", "keyword:a=falcon"]);
     }
 }

@@ -118,11 +118,14 @@ const PLANTS: &[&str] = &[
 
 fn policy(action: &str, threshold: f32) -> Arc<Chain> {
     let settings: PolicySettings = serde_json::from_value(json!({
-        "keywords": {"projects": ["project falcon", "falcon", "project falcon nine"]},
+        "keywords": {
+            "birds": ["falcon", "brown fox", "falcon the quick"],
+            "projects": ["project falcon", "falcon", "project falcon nine"],
+        },
         "patterns": {"ticket": r"ACME-\d{2,}", "loose": r"\bticket \w+\b"},
         "rules": [
             {"name": "let", "what": ["MAC_ADDRESS"], "action": "allow"},
-            {"name": "act", "what": ["pii", "network", "secret", "keyword:projects", "pattern:ticket", "pattern:loose"],
+            {"name": "act", "what": ["pii", "network", "secret", "keyword:birds", "keyword:projects", "pattern:ticket", "pattern:loose"],
              "action": action, "threshold": threshold},
             {"name": "rest", "what": ["*"], "action": "log"},
         ],
