@@ -81,6 +81,15 @@ def test_research_swarm_keeps_to_both_budgets_and_tells_who_was_stopped(tmp_path
     assert last_budget(printed)[0] == sum(Decimal(spent) for _, _, spent, _ in agents)
 
 
+def test_guarded_agent_is_refused_until_it_does_what_it_may(tmp_path):
+    printed = run("guarded_agent.py", tmp_path)
+    refused = re.findall(r'^rule "(.+)" refuses the tool "refund": ', printed, re.MULTILINE)
+    assert refused == ["tools.schemas.refund", "tools.require_approval", "tools.limits.refund"]
+    assert re.findall(r"^may support call refund for (\d+) USD\?$", printed, re.MULTILINE) == ["40", "20"]
+    assert printed.count("are on their way\n") == 1
+    assert "20 USD are on their way to you.\n" in printed
+
+
 def test_audited_finds_what_was_tidied_up(tmp_path):
     printed = run("audited.py", tmp_path)
     assert re.search(r"^tea\? +answered for [\d.]+ USD$", printed, re.MULTILINE)
