@@ -14,6 +14,7 @@ IronError
 │   ├── UpstreamTimeoutError (also TimeoutError)
 │   ├── UpstreamConnectionError (also ConnectionError)
 │   ├── UpstreamStatusError
+│   ├── OutputInvalidError (also ValueError)
 │   └── NoUpstreamError
 ├── AuditError
 ├── ClosedError
@@ -23,6 +24,7 @@ IronError
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from iron_sdk._override import override
@@ -296,6 +298,54 @@ class UpstreamStatusError(UpstreamError):
         super().__init__(message, upstream=upstream, request_id=request_id, retryable=retryable)
         self.status = status
         self.body = body
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One place where an output is not what was asked for; never a word of the output."""
+
+    path: str
+    """The place, such as `items[0].price`, with `*` for a key that no schema names; empty for the whole."""
+    message: str
+    """What is wrong there."""
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class OutputInvalidError(UpstreamError, ValueError):
+    """The reply is not what `response_format` asks for; it was paid for, and is not shown.
+
+    Retryable unless it was cut off: the same bound would cut it again. `__cause__` is what a class given as
+    `response_format` raised, whose message may quote the reply, or what kept the answer from being repaired.
+
+    Attributes:
+        violations: Where it is something else.
+        finish_reason: Why it ended before its end, `length` or `content_filter`; None if it did not.
+        repairs: How often the model was told what is wrong, and asked again.
+        cost: What the call cost in US dollars, all attempts together; None for what was read later.
+    """
+
+    code = "output_invalid"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        violations: tuple[Violation, ...] = (),
+        finish_reason: str | None = None,
+        repairs: int = 0,
+        cost: Decimal | None = None,
+        upstream: str | None = None,
+        request_id: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message, upstream=upstream, request_id=request_id, retryable=retryable)
+        self.violations = violations
+        self.finish_reason = finish_reason
+        self.repairs = repairs
+        self.cost = cost
 
 
 class NoUpstreamError(UpstreamError):

@@ -68,6 +68,20 @@ class CallFellBack(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CallRepaired(Event):
+    """An answer that is not what `response_format` asks for is sent back, for the model to repair it."""
+
+    request_id: str
+    """The call."""
+    upstream: str
+    """The upstream that answered."""
+    repair: int
+    """Which repair of the call it is, from 1."""
+    violations: int
+    """In how many places the answer is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallFinished(Event):
     """A call ended with a reply."""
 
@@ -248,6 +262,7 @@ KINDS: dict[str, type[Event]] = {
     "started": CallStarted,
     "retried": CallRetried,
     "fell_back": CallFellBack,
+    "repaired": CallRepaired,
     "finished": CallFinished,
     "refused": CallRefused,
     "failed": CallFailed,

@@ -36,6 +36,10 @@ class ChatOptions(CallOptions, total=False):
     """The most output tokens of each choice, reasoning included. Default: the model's own maximum."""
     max_completion_tokens: int | None
     """The same as `max_tokens`."""
+    validate_output: bool | None
+    """Whether the reply has to be what `response_format` asks for. Default: the configuration's, True."""
+    max_repairs: int | None
+    """How often an answer that is not is sent back to the model. Default: the configuration's, 0."""
     n: int | None
     """How many choices to generate. Default: 1."""
     temperature: float | None

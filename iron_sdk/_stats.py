@@ -72,6 +72,8 @@ class Stats:
     """Times that the same upstream was asked again."""
     fallbacks: int
     """Times that a call went on to the next upstream of its route."""
+    repairs: int
+    """Times that an answer was sent back to be repaired."""
     usage: Usage
     """What the answered calls used."""
     cost: Decimal

@@ -284,6 +284,11 @@ class Reply(Governed, Generic[T_co]):
         return self._parsed
 
     @property
+    def repairs(self) -> int:
+        """Answers before this one that were sent back; `usage` and `cost` are those of all together."""
+        return self._native.repairs()
+
+    @property
     def message(self) -> Message:
         """The first choice's message as the provider sent it, ready to be appended to a conversation."""
         return self.choices[0].message

@@ -204,10 +204,10 @@ async def test_what_the_simulator_makes_of_a_schema_is_parsed(iron_client):
 @pytest.mark.parametrize("text", ['{"size": "small"}', "[]", '{"size": "huge"}', "no"])
 async def test_text_that_is_no_instance_is_told_when_parsed(iron_client, iron_simulator, text):
     iron_simulator.set_rules([{"reply": {"text": text}}])
-    reply = await iron_client.chat("What?", response_format=Box)
+    reply = await iron_client.chat("What?", response_format=Box, validate_output=False)
     with pytest.raises(ValueError, match=r"Box|Size|Expecting"):
         _ = reply.parsed
-    reply = await iron_client.chat("Who?", response_format=Person)
+    reply = await iron_client.chat("Who?", response_format=Person, validate_output=False)
     with pytest.raises(pydantic.ValidationError):
         _ = reply.parsed
 

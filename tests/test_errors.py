@@ -22,6 +22,7 @@ CLASSES = {
     "upstream_timeout": iron.UpstreamTimeoutError,
     "upstream_connection": iron.UpstreamConnectionError,
     "upstream_status": iron.UpstreamStatusError,
+    "output_invalid": iron.OutputInvalidError,
     "no_upstream": iron.NoUpstreamError,
     "audit": iron.AuditError,
     "closed": iron.ClosedError,
@@ -29,6 +30,7 @@ CLASSES = {
 }
 BUILTINS = {
     iron.ConfigError: ValueError,
+    iron.OutputInvalidError: ValueError,
     iron.UpstreamTimeoutError: TimeoutError,
     iron.UpstreamConnectionError: ConnectionError,
 }
@@ -46,6 +48,13 @@ FIELDS = {
     iron.RateLimitError: {"retry_after": 1.5, "upstream": "openai/x"},
     iron.UpstreamTimeoutError: {"phase": "idle", "upstream": "openai/x"},
     iron.UpstreamStatusError: {"status": 500, "body": b"{}", "upstream": "openai/x"},
+    iron.OutputInvalidError: {
+        "violations": (iron.Violation("a[0]", "is wrong"),),
+        "finish_reason": "length",
+        "repairs": 2,
+        "cost": Decimal("0.01"),
+        "upstream": "openai/x",
+    },
 }
 
 

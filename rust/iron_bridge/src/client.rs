@@ -215,8 +215,13 @@ fn embed(
     let mut intake = Intake::new();
     let input = request::input(&mut intake, texts)?;
     let options = Options::read(&mut intake, options)?;
-    for (name, given) in [("max_tokens", options.max_tokens), ("n", options.n)] {
-        if given.is_some() {
+    for (name, given) in [
+        ("max_tokens", options.max_tokens.is_some()),
+        ("n", options.n.is_some()),
+        ("validate_output", options.validate_output.is_some()),
+        ("max_repairs", options.max_repairs.is_some()),
+    ] {
+        if given {
             return Err(Fault::wrong("has no meaning for embeddings; leave it out").at(name).into());
         }
     }

@@ -1,6 +1,7 @@
 //! Errors of the core as the exceptions of `iron_sdk._errors`.
 
 use iron_protocol::{NanoUsd, RequestId};
+use iron_runtime::output::OutputInvalid;
 use iron_runtime::{Error, TimeoutPhase};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -21,6 +22,7 @@ mod classes {
     pyo3::import_exception!(iron_sdk._errors, InternalError);
     pyo3::import_exception!(iron_sdk._errors, LedgerError);
     pyo3::import_exception!(iron_sdk._errors, NoUpstreamError);
+    pyo3::import_exception!(iron_sdk._errors, OutputInvalidError);
     pyo3::import_exception!(iron_sdk._errors, PolicyDeniedError);
     pyo3::import_exception!(iron_sdk._errors, RateLimitError);
     pyo3::import_exception!(iron_sdk._errors, UpstreamConnectionError);
@@ -135,6 +137,12 @@ fn instance(py: Python<'_>, error: Error, request_id: Option<RequestId>) -> PyRe
             fields.set_item("body", PyBytes::new(py, &body))?;
             class::<classes::UpstreamStatusError>(py)
         }
+        Error::OutputInvalid(invalid) => {
+            describe_output(&invalid, &fields)?;
+            let failed = invalid.cause.map(|failed| instance(py, *failed, request_id)).transpose()?;
+            cause = failed.map(PyErr::from_value);
+            class::<classes::OutputInvalidError>(py)
+        }
         Error::NoUpstream { failures, .. } => {
             let failures: Vec<_> = failures
                 .into_iter()
@@ -172,6 +180,18 @@ fn chain(py: Python<'_>, error: &(dyn std::error::Error + 'static)) -> PyErr {
     }
     exception.set_cause(py, error.source().map(|source| chain(py, source)));
     exception
+}
+
+fn describe_output(invalid: &OutputInvalid, fields: &Bound<'_, PyDict>) -> PyResult<()> {
+    static VIOLATION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = fields.py();
+    let class = VIOLATION.import(py, "iron_sdk._errors", "Violation")?;
+    let violations = invalid.violations.iter().map(|told| class.call1((&told.path, &told.message)));
+    fields.set_item("violations", PyTuple::new(py, violations.collect::<PyResult<Vec<_>>>()?)?)?;
+    fields.set_item("upstream", &invalid.upstream)?;
+    fields.set_item("finish_reason", invalid.cut_off)?;
+    fields.set_item("repairs", invalid.repairs)?;
+    fields.set_item("cost", decimal(py, invalid.cost)?)
 }
 
 fn decimal(py: Python<'_>, amount: NanoUsd) -> PyResult<Bound<'_, PyAny>> {

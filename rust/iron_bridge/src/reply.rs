@@ -7,8 +7,6 @@ use iron_runtime::Timing;
 use iron_runtime::policy::Told;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::convert::money;
 
@@ -37,7 +35,7 @@ impl Reply {
 
     /// The text of the first choice; empty if it has none.
     fn text(&self) -> Cow<'_, str> {
-        text(&self.0.body)
+        self.0.text()
     }
 
     /// The call's id.
@@ -70,6 +68,11 @@ impl Reply {
         self.0.report.attempts
     }
 
+    /// Answers that were sent back to be repaired.
+    fn repairs(&self) -> u32 {
+        self.0.report.repairs
+    }
+
     /// What was done otherwise than asked.
     fn warnings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.0.report.warnings)
@@ -98,47 +101,4 @@ pub(crate) fn seconds(timing: &Timing) -> (f64, f64, f64, f64) {
         timing.upstream.as_secs_f64(),
         timing.overhead().as_secs_f64(),
     )
-}
-
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(borrow)]
-    choices: Vec<Choice<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow)]
-    message: Message<'a>,
-}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    /// Told apart by its first byte: trying one form after the other would read it three times.
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-}
-
-/// Some vendors answer in parts, of which those without text (reasoning) are not what is said.
-#[derive(Deserialize)]
-struct Part {
-    #[serde(default)]
-    text: Option<String>,
-}
-
-fn text(body: &[u8]) -> Cow<'_, str> {
-    let Ok(Body { choices }) = serde_json::from_slice(body) else { return Cow::Borrowed("") };
-    let Some(content) = choices.into_iter().next().and_then(|choice| choice.message.content) else {
-        return Cow::Borrowed("");
-    };
-    let content = content.get();
-    if content.starts_with('[') {
-        let parts: Vec<Part> = serde_json::from_str(content).unwrap_or_default();
-        return parts.into_iter().filter_map(|part| part.text).collect();
-    }
-    // Borrowing fails on text with escapes.
-    match serde_json::from_str::<&str>(content) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(serde_json::from_str(content).unwrap_or_default()),
-    }
 }

@@ -20,6 +20,7 @@ pub(crate) fn python<'py>(py: Python<'py>, client: &Client) -> PyResult<Bound<'p
     fields.set_item("attempts", stats.attempts)?;
     fields.set_item("retries", stats.retries)?;
     fields.set_item("fallbacks", stats.fallbacks)?;
+    fields.set_item("repairs", stats.repairs)?;
     fields.set_item("usage", PyTuple::new(py, stats.usage.counts())?)?;
     fields.set_item("cost", money::text(stats.cost))?;
     fields.set_item("in_doubt", money::text(stats.in_doubt))?;

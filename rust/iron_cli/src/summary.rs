@@ -120,6 +120,7 @@ mod tests {
                 cost: NanoUsd::from_nanos(18_200),
                 settlement: Settlement::Estimated,
                 attempts: 1,
+                repairs: 0,
                 warnings: vec!["lowered".into()],
                 findings: Vec::new(),
                 timing: Timing { total: Duration::from_millis(1_234), ..Timing::default() },

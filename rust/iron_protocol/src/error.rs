@@ -29,6 +29,8 @@ pub enum ErrorCode {
     UpstreamConnection,
     /// The provider answered with an error status or with a body that is not a reply.
     UpstreamStatus,
+    /// The provider's reply is not what was asked for.
+    OutputInvalid,
     /// Every upstream of a route failed.
     NoUpstream,
     /// The audit log cannot be written.
@@ -41,7 +43,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Config,
         Self::PolicyDenied,
         Self::ContentBlocked,
@@ -52,6 +54,7 @@ impl ErrorCode {
         Self::UpstreamTimeout,
         Self::UpstreamConnection,
         Self::UpstreamStatus,
+        Self::OutputInvalid,
         Self::NoUpstream,
         Self::Audit,
         Self::Closed,
@@ -71,6 +74,7 @@ impl ErrorCode {
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UpstreamConnection => "upstream_connection",
             Self::UpstreamStatus => "upstream_status",
+            Self::OutputInvalid => "output_invalid",
             Self::NoUpstream => "no_upstream",
             Self::Audit => "audit",
             Self::Closed => "closed",

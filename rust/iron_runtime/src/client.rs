@@ -15,6 +15,7 @@ use crate::extension::Extensions;
 use crate::limit::Limits;
 use crate::pipeline::{self, Engine};
 use crate::pricing::Estimate;
+use crate::schema::Cache;
 use crate::stats::Stats;
 use crate::stream::ChatStream;
 use crate::upstream::{Http, Pool, UpstreamSnapshot};
@@ -64,6 +65,7 @@ impl Client {
             extensions,
             history: OnceLock::new(),
             http,
+            forms: Cache::default(),
             limits,
             pool,
             ledger: ledger.clone(),

@@ -8,6 +8,7 @@ use iron_protocol::{ErrorCode, NanoUsd};
 
 use crate::audit::AuditFault;
 use crate::budget::LedgerFault;
+use crate::output::OutputInvalid;
 use crate::policy::{DetectorFault, Direction, Fault, Told};
 
 /// A boxed cause, kept for the chain and never formatted into a message.
@@ -85,6 +86,9 @@ pub enum Error {
         /// The provider's own body, at most 64 KiB of it.
         body: Bytes,
     },
+    /// The provider's reply is not what `response_format` asks for.
+    #[error(transparent)]
+    OutputInvalid(Box<OutputInvalid>),
     /// Every upstream of a route failed.
     #[error("no upstream of {route:?} answered: {}", failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NoUpstream {
@@ -223,6 +227,7 @@ impl Error {
             Self::UpstreamTimeout { .. } => ErrorCode::UpstreamTimeout,
             Self::UpstreamConnection { .. } => ErrorCode::UpstreamConnection,
             Self::UpstreamStatus { .. } => ErrorCode::UpstreamStatus,
+            Self::OutputInvalid(_) => ErrorCode::OutputInvalid,
             Self::NoUpstream { .. } | Self::BreakerOpen { .. } => ErrorCode::NoUpstream,
             Self::NotRetried { failure } => failure.code(),
             Self::Audit(_) => ErrorCode::Audit,
@@ -239,6 +244,7 @@ impl Error {
             | Self::UpstreamConnection { upstream, .. }
             | Self::UpstreamStatus { upstream, .. }
             | Self::BreakerOpen { upstream, .. } => Some(upstream),
+            Self::OutputInvalid(invalid) => Some(&invalid.upstream),
             Self::NotRetried { failure } => failure.upstream(),
             _ => None,
         }
@@ -257,6 +263,8 @@ impl Error {
             Self::UpstreamStatus { status, meant, .. } => {
                 matches!(meant.unwrap_or(*status), 408 | 409 | 425 | 429 | 500..=599)
             }
+            // A bound on the output cuts the next answer as well.
+            Self::OutputInvalid(invalid) => invalid.cut_off.is_none(),
             Self::NoUpstream { failures, .. } => failures.iter().any(Self::retryable),
             Self::Config { .. }
             | Self::PolicyDenied(_)

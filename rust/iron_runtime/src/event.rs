@@ -67,6 +67,17 @@ pub enum Happened {
         /// How the first failed.
         code: ErrorCode,
     },
+    /// An answer that is not what was asked for is sent back to be repaired.
+    Repaired {
+        /// The call.
+        request_id: RequestId,
+        /// The upstream that answered.
+        upstream: Arc<str>,
+        /// Which repair of the call it is, from 1.
+        repair: u32,
+        /// What is wrong with the answer comes to so many violations.
+        violations: usize,
+    },
     /// A call ended with a reply.
     Finished {
         /// The call.

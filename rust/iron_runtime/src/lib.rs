@@ -15,6 +15,7 @@ mod extension;
 mod glob;
 mod json;
 mod limit;
+pub mod output;
 mod pipeline;
 pub mod policy;
 pub mod pricing;

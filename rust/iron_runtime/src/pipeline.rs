@@ -11,6 +11,7 @@ mod attempt;
 pub mod bench;
 mod entry;
 mod held;
+mod output;
 mod record;
 mod screen;
 mod tools;
@@ -39,10 +40,12 @@ use crate::clock::{Instant, now};
 use crate::config::Config;
 use crate::extension::Extensions;
 use crate::limit::Limits;
-use crate::policy::{Chain, Direction, History, PolicySet, Told};
+use crate::output::{Form, Wanted};
+use crate::policy::{Chain, Direction, History, PolicySet, Told, Totals};
 use crate::pricing::Estimate;
 use crate::route::Route;
 use crate::run::{Run, Who};
+use crate::schema::Cache;
 use crate::stream::ChatStream;
 use crate::tool::Offer;
 use crate::upstream::{Http, Pool};
@@ -59,6 +62,8 @@ pub(crate) struct Engine {
     /// Made by the first call that a policy holds; `None` if it is to remember nothing.
     pub(crate) history: OnceLock<Option<History>>,
     pub(crate) http: Http,
+    /// What requests ask of their replies.
+    pub(crate) forms: Cache<Option<Form>>,
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
     pub(crate) ledger: Ledger,
@@ -88,6 +93,9 @@ pub(crate) struct Call {
     queued: Duration,
     upstream: Duration,
     settlement: Settlement,
+    repairs: u32,
+    /// What the texts that were sent come to.
+    sent: Totals,
     warnings: Vec<String>,
     findings: Vec<Told>,
     pub(crate) watch: Watch,
@@ -104,8 +112,8 @@ pub(crate) async fn chat(
     context: CallContext,
 ) -> Result<Reply, Error> {
     let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: false })?;
-    let offer = match call.take_in(&mut request).await {
-        Ok(offer) => offer,
+    let (offer, wanted) = match call.take_in(&mut request, false).await {
+        Ok(taken) => taken,
         Err(refused) => {
             let refused = Err(call.watch.failed(refused));
             return call.recorded(refused).await;
@@ -116,6 +124,13 @@ pub(crate) async fn chat(
     if call.is_screened() {
         governed = match governed {
             Ok(answer) => call.screen_reply(answer).await,
+            Err(error) => Err(error),
+        };
+    }
+    if let Some(wanted) = &wanted {
+        governed = match governed {
+            // On the heap: most calls want nothing of their output.
+            Ok(answer) => Box::pin(call.repaired(answer, &mut request, wanted)).await,
             Err(error) => Err(error),
         };
     }
@@ -160,8 +175,8 @@ pub(crate) async fn stream(
     context: CallContext,
 ) -> Result<ChatStream, Error> {
     let mut call = Call::begin(engine, context, Asked::Chat { request: &request, stream: true })?;
-    let offer = match call.take_in(&mut request).await {
-        Ok(offer) => offer,
+    let (offer, wanted) = match call.take_in(&mut request, true).await {
+        Ok(taken) => taken,
         Err(refused) => {
             let refused = Err(call.watch.failed(refused));
             return call.recorded(refused).await;
@@ -171,7 +186,7 @@ pub(crate) async fn stream(
     let error = match call.govern(Asked::Chat { request: &request, stream: true }).await {
         Ok(Answer::Begun(open)) => {
             let held = call.stream_held(offer);
-            return Ok(ChatStream::new(call, *open, &request, held));
+            return Ok(ChatStream::new(call, *open, &request, held, wanted));
         }
         Ok(Answer::Whole { .. }) => unexpected(),
         Err(error) => error,
@@ -250,6 +265,8 @@ impl Call {
             queued: Duration::ZERO,
             upstream: Duration::ZERO,
             settlement: Settlement::Settled,
+            repairs: 0,
+            sent: Totals::default(),
             warnings: Vec::new(),
             findings: Vec::new(),
             watch,
@@ -264,12 +281,18 @@ impl Call {
     }
 
     /// Hold a chat's request against policies and rules on tools: what they let pass is left in it. What tools it offers
-    /// then, where rules on tools hold.
-    async fn take_in(&mut self, request: &mut ChatRequest) -> Result<Option<Offer>, Error> {
+    /// then, where rules on tools hold, and what its reply has to be.
+    async fn take_in(
+        &mut self,
+        request: &mut ChatRequest,
+        stream: bool,
+    ) -> Result<(Option<Offer>, Option<Box<Wanted>>), Error> {
+        // As the caller wrote it: what a policy takes out of a schema it does not take out of what the caller wants.
+        let wanted = self.wanted(request, stream)?;
         if self.is_screened() {
             self.screen_chat(request).await?;
         }
-        self.offer_tools(request)
+        Ok((self.offer_tools(request)?, wanted))
     }
 
     /// Every stage up to an upstream's answer.
@@ -310,6 +333,7 @@ impl Call {
             cost: self.watch.bill().cost(),
             settlement: self.settlement,
             attempts: self.watch.attempts(),
+            repairs: self.repairs,
             warnings: self.warnings.clone(),
             findings: self.findings.clone(),
             timing: Timing { total: self.began.elapsed(), queued: self.queued, upstream: self.upstream },

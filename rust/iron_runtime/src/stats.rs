@@ -24,6 +24,7 @@ pub(crate) struct Counters {
     attempts: AtomicU64,
     retries: AtomicU64,
     fallbacks: AtomicU64,
+    repairs: AtomicU64,
     /// In the order of [`Usage::counts`].
     usage: [AtomicU64; 13],
     cost_nano_usd: AtomicI64,
@@ -54,6 +55,8 @@ pub struct Stats {
     pub retries: u64,
     /// Times that a call went on to the next upstream.
     pub fallbacks: u64,
+    /// Answers that were sent back to be repaired.
+    pub repairs: u64,
     /// What was used, as the providers counted it.
     pub usage: Usage,
     /// What all attempts together cost.
@@ -110,6 +113,10 @@ impl Counters {
         add(&self.fallbacks, 1);
     }
 
+    pub(crate) fn repair(&self) {
+        add(&self.repairs, 1);
+    }
+
     pub(crate) fn settled(&self, cost: NanoUsd, in_doubt: bool) {
         self.cost_nano_usd.fetch_add(cost.nanos(), Ordering::Relaxed);
         if in_doubt {
@@ -133,6 +140,7 @@ impl Counters {
             attempts: get(&self.attempts),
             retries: get(&self.retries),
             fallbacks: get(&self.fallbacks),
+            repairs: get(&self.repairs),
             usage: Usage::from_counts(std::array::from_fn(|place| get(&self.usage[place]))),
             cost: NanoUsd::from_nanos(self.cost_nano_usd.load(Ordering::Relaxed)),
             in_doubt: NanoUsd::from_nanos(self.in_doubt_nano_usd.load(Ordering::Relaxed)),

@@ -6,6 +6,7 @@ use iron_protocol::RequestId;
 use crate::Error;
 use crate::audit::Receipt;
 use crate::call::{ChatRequest, Chunk, Reply, Usage};
+use crate::output::Wanted;
 use crate::pipeline::{Call, Held, Open, StreamRestore, StreamScreen};
 use crate::provider::{Reading, Told, Whole};
 use crate::upstream::{EventDecoder, EventFault, Exchange, Failure, Verdict, verdict};
@@ -30,6 +31,8 @@ pub struct ChatStream {
     restore: Option<Box<StreamRestore>>,
     /// What waits for its judgement, where rules on tools hold or detectors of the user's own are asked.
     held: Option<Box<Held>>,
+    /// What the whole reply has to be.
+    wanted: Option<Box<Wanted>>,
     usage: Usage,
     events: Vec<Bytes>,
     /// What comes after the chunks that came with it.
@@ -47,10 +50,17 @@ enum State {
 }
 
 impl ChatStream {
-    pub(crate) fn new(call: Call, open: Open, request: &ChatRequest, held: Option<Held>) -> Self {
+    pub(crate) fn new(
+        call: Call,
+        open: Open,
+        request: &ChatRequest,
+        held: Option<Held>,
+        wanted: Option<Box<Wanted>>,
+    ) -> Self {
         Self {
             screen: call.stream_screen(request).map(Box::new),
             restore: call.stream_restore().map(Box::new),
+            wanted,
             call,
             upstream: open.target.name.clone(),
             reading: Reading::new(open.target.provider.format, request),
@@ -75,7 +85,8 @@ impl ChatStream {
     ///
     /// # Errors
     /// [`Error::UpstreamConnection`], [`Error::UpstreamTimeout`] or [`Error::UpstreamStatus`] if the reply broke off
-    /// or is malformed; what came before it is not the whole reply. After an error the stream gives `None`.
+    /// or is malformed; what came before it is not the whole reply. [`Error::OutputInvalid`] after the whole reply, if it
+    /// is not what the request asks for. After an error the stream gives `None`.
     ///
     /// # Cancel safety
     /// Dropping the future loses no chunk.
@@ -216,8 +227,7 @@ impl ChatStream {
     /// The provider says that nothing comes after this.
     fn done(&mut self) -> Result<(), Error> {
         if self.reading.finished() {
-            self.end(State::Complete, Verdict::Well);
-            return Ok(());
+            return self.complete();
         }
         let message = "the stream was ended before every choice had a finish_reason";
         Err(self.malformed(Told::wrong(message), Bytes::new()))
@@ -226,10 +236,19 @@ impl ChatStream {
     /// The body ended. Some vendors send no `[DONE]`: a reply whose choices have all ended is whole without it.
     fn end_of_body(&mut self) -> Result<(), Error> {
         if self.reading.finished() {
-            self.end(State::Complete, Verdict::Well);
-            return Ok(());
+            return self.complete();
         }
         Err(self.broken("the stream ended before the reply was complete"))
+    }
+
+    /// Every choice has ended: the reply is whole, if it is what the caller wants.
+    fn complete(&mut self) -> Result<(), Error> {
+        if let Some(wanted) = self.wanted.take() {
+            let fits = wanted.fits(&self.restored().body)?;
+            fits.map_err(|flaw| flaw.into_error(&self.upstream, 0, None))?;
+        }
+        self.end(State::Complete, Verdict::Well);
+        Ok(())
     }
 
     fn end(&mut self, state: State, verdict: Verdict) {

@@ -130,6 +130,16 @@ impl Watch {
         });
     }
 
+    /// An answer is to be sent back to be repaired.
+    pub(crate) fn repairing(&self, upstream: &Arc<str>, repair: u32, violations: usize) {
+        let request_id = self.bill.request_id;
+        self.counters().repair();
+        tracing::info!(%request_id, %upstream, repair, violations, "asking for a repair");
+        let upstream = upstream.clone();
+        let events = &self.bill.watchers.events;
+        events.tell(|| Happened::Repaired { request_id, upstream, repair, violations });
+    }
+
     /// The call ended with a reply.
     pub(crate) fn answered(&mut self, report: &CallReport) {
         self.ended = true;
@@ -152,8 +162,11 @@ impl Watch {
     }
 
     /// The call ended in an error, which is passed on.
-    pub(crate) fn failed(&mut self, error: Error) -> Error {
+    pub(crate) fn failed(&mut self, mut error: Error) -> Error {
         self.ended = true;
+        if let Error::OutputInvalid(invalid) = &mut error {
+            invalid.cost = self.bill.cost();
+        }
         if let Some(trail) = &mut self.trail {
             trail.failed(&error);
         }

@@ -33,6 +33,8 @@ mod ledger_file;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod output;
+#[cfg(test)]
 mod passthrough;
 #[cfg(test)]
 mod policies;

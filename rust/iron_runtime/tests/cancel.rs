@@ -25,7 +25,7 @@ async fn drop_along(rig: &Rig, model: &str, stream: bool, billed: u64) {
     let mut polls = 0;
     loop {
         let before = budget.snapshot().settled;
-        let done = soon(polled(call_of(rig, model, &budget, stream), polls)).await;
+        let done = soon(polled(Box::pin(call_of(rig, model, &budget, stream)), polls)).await;
         rig.at_rest(&budget);
         let stats = rig.stats().await;
         let settled = budget.snapshot().settled;

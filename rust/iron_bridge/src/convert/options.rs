@@ -30,6 +30,8 @@ pub(crate) struct Options {
     max_cost: Option<NanoUsd>,
     max_attempts: Option<u32>,
     policy: Option<PolicySet>,
+    pub(crate) validate_output: Option<bool>,
+    pub(crate) max_repairs: Option<u32>,
 }
 
 impl Options {
@@ -53,6 +55,8 @@ impl Options {
             "max_cost" => self.max_cost = Some(money::amount(value)?),
             "max_attempts" => self.max_attempts = Some(count(value)?),
             "policy" => self.policy = Some(policy(value)?),
+            "validate_output" => self.validate_output = Some(switch(value)?),
+            "max_repairs" => self.max_repairs = Some(repairs(value)?),
             "n" => self.n = Some(count(value)?),
             // Two names of one bound.
             "max_tokens" | "max_completion_tokens" => {
@@ -88,6 +92,8 @@ impl Options {
         context.timeout = self.timeout;
         context.max_cost = self.max_cost;
         context.max_attempts = self.max_attempts;
+        context.validate_output = self.validate_output;
+        context.max_repairs = self.max_repairs;
         context.policies.extend(self.policy.clone());
         for holder in scope {
             if let Ok(budget) = holder.cast::<Budget>() {
@@ -134,6 +140,21 @@ fn seconds(value: &Bound<'_, PyAny>) -> Result<Duration, Fault> {
     }
     let timeout = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     if timeout.is_zero() { Err(Fault::wrong(format!("is {seconds}; give {RIGHT}"))) } else { Ok(timeout) }
+}
+
+fn switch(value: &Bound<'_, PyAny>) -> Result<bool, Fault> {
+    match value.cast::<PyBool>() {
+        Ok(given) => Ok(given.is_true()),
+        Err(_) => Err(Fault::kind(value, "True or False")),
+    }
+}
+
+fn repairs(value: &Bound<'_, PyAny>) -> Result<u32, Fault> {
+    if value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyBool>() {
+        // None is a number of them that `count` does not take.
+        return if value.eq(0)? { Ok(0) } else { count(value) };
+    }
+    Err(Fault::kind(value, "how many repairs there may be, from 0 on"))
 }
 
 fn count(value: &Bound<'_, PyAny>) -> Result<u32, Fault> {

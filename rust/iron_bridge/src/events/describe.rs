@@ -35,6 +35,13 @@ pub(super) fn describe(what: &Happened, fields: &Bound<'_, PyDict>) -> PyResult<
             fields.set_item("code", code.as_str())?;
             "fell_back"
         }
+        Happened::Repaired { request_id, upstream, repair, violations } => {
+            id(request_id)?;
+            fields.set_item("upstream", &**upstream)?;
+            fields.set_item("repair", repair)?;
+            fields.set_item("violations", violations)?;
+            "repaired"
+        }
         Happened::Finished { request_id, upstream, usage, cost, settlement, attempts, timing } => {
             id(request_id)?;
             fields.set_item("upstream", &**upstream)?;
@@ -80,6 +87,12 @@ pub(super) fn describe(what: &Happened, fields: &Bound<'_, PyDict>) -> PyResult<
             fields.set_item("remaining", money::text(budget.remaining()))?;
             "budget_low"
         }
+        what => return describe_lease(what, fields),
+    })
+}
+
+fn describe_lease(what: &Happened, fields: &Bound<'_, PyDict>) -> PyResult<&'static str> {
+    Ok(match what {
         Happened::LeaseTaken { lease, renewal } => {
             of_lease(lease, fields)?;
             fields.set_item("renewal", renewal)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use iron_protocol::{NanoUsd, RequestId};
 
 use crate::budget::Budget;
+use crate::output::OutputValidator;
 use crate::policy::PolicySet;
 use crate::run::Run;
 use crate::tool::Approver;
@@ -29,6 +30,12 @@ pub struct CallContext {
     pub max_attempts: Option<u32>,
     /// Who decides about calls of tools that rules leave to somebody else.
     pub approver: Option<Arc<dyn Approver>>,
+    /// Whether the reply has to be what `response_format` asks for; the configured `output.validate` when absent.
+    pub validate_output: Option<bool>,
+    /// How often an answer that is not is sent back to be repaired; the configured `output.max_repairs` when absent.
+    pub max_repairs: Option<u32>,
+    /// Who has a word of their own on an answer that is.
+    pub validator: Option<Arc<dyn OutputValidator>>,
 }
 
 impl CallContext {
@@ -43,6 +50,9 @@ impl CallContext {
             timeout: None,
             max_attempts: None,
             approver: None,
+            validate_output: None,
+            max_repairs: None,
+            validator: None,
         }
     }
 }

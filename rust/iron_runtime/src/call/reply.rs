@@ -1,10 +1,12 @@
 //! What came back: whole, or piece by piece.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 
 use super::{CallReport, Text};
+use crate::output;
 
 /// The reply to a chat or embeddings call.
 #[derive(Clone)]
@@ -21,6 +23,11 @@ impl Reply {
     /// The provider's own body.
     pub fn raw(&self) -> &Bytes {
         self.raw.as_ref().unwrap_or(&self.body)
+    }
+
+    /// The text of the first choice; empty if it has none.
+    pub fn text(&self) -> Cow<'_, str> {
+        output::text(&self.body)
     }
 }
 

@@ -55,7 +55,7 @@ pub struct CallReport {
     pub request_id: RequestId,
     /// The upstream that answered: `provider/model`.
     pub upstream: Arc<str>,
-    /// Tokens.
+    /// What the reply used, with those before it that were sent back to be repaired.
     pub usage: Usage,
     /// What the call cost, all attempts together.
     pub cost: NanoUsd,
@@ -63,6 +63,8 @@ pub struct CallReport {
     pub settlement: Settlement,
     /// Requests sent, on all upstreams together.
     pub attempts: u32,
+    /// Answers that were sent back to be repaired.
+    pub repairs: u32,
     /// What was done otherwise than asked, each a sentence.
     pub warnings: Vec<String>,
     /// What the policy found in the call's texts and did about it, in order.

@@ -55,6 +55,15 @@ impl Usage {
         ]
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let (own, others) = (self.counts(), other.counts());
+        let told_cost = self.told_cost.into_iter().chain(other.told_cost).reduce(NanoUsd::saturating_add);
+        let counts = std::array::from_fn(|place| own[place].saturating_add(others[place]));
+        Self { told_cost, ..Self::from_counts(counts) }
+    }
+
     /// The usage of these counts, in the order of [`Usage::counts`].
     pub const fn from_counts(counts: [u64; 13]) -> Self {
         Self {

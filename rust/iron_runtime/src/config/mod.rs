@@ -16,6 +16,7 @@ mod limit;
 mod load;
 mod nearest;
 mod origin;
+mod output;
 mod parse;
 mod policy;
 mod prices;
@@ -50,6 +51,7 @@ pub use limit::{LimitSettings, OnLimit, ScopeSettings};
 pub use load::Sources;
 pub(crate) use nearest::unknown;
 pub use origin::Origin;
+pub use output::OutputSettings;
 pub use policy::{PolicySettings, RuleSettings};
 pub use prices::{LongContextSettings, PriceSettings, Prices, TierSettings};
 pub use profile::Profiles;
@@ -105,6 +107,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// Which tools a model may call.
     pub tools: ToolSettings,
+    /// What replies have to be.
+    pub output: OutputSettings,
     /// Settings by environment, laid over all of the above where the environment is chosen.
     pub profiles: Profiles,
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::load::Loaded;
 use super::provider::{Provider, providers};
 use super::{
-    AuditPolicy, BreakerPolicy, ClientBudget, LimitSettings, RetryPolicy, Settings, Sources, Unpriced,
+    AuditPolicy, BreakerPolicy, ClientBudget, LimitSettings, OutputSettings, RetryPolicy, Settings, Sources,
+    Unpriced,
 };
 use crate::Error;
 use crate::audit::Key;
@@ -36,6 +37,7 @@ pub struct Config {
     pub(crate) audit: Option<AuditPolicy>,
     audit_key: Option<Key>,
     pub(crate) tools: Option<ToolRules>,
+    pub(crate) output: OutputSettings,
 }
 
 /// The four timeouts.
@@ -159,6 +161,7 @@ impl Config {
         let audit_key = settings.audit.key(environment);
         positive("tools.approval_timeout_ms", settings.tools.approval_timeout_ms)?;
         let tools = ToolRules::new(&settings.tools)?;
+        settings.output.check()?;
         Ok(Self {
             default_model: settings.default_model,
             budget,
@@ -176,6 +179,7 @@ impl Config {
             audit,
             audit_key,
             tools,
+            output: settings.output,
         })
     }
 }

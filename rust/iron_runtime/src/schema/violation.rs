@@ -25,6 +25,13 @@ impl Violation {
         Self { path: String::new(), message: message.into() }
     }
 
+    /// The same, of a value that stands at `place`.
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{place}{dot}{}", self.path);
+        self
+    }
+
     pub(super) fn new(error: &ValidationError<'_>, names: &HashSet<Box<str>>) -> Self {
         let mut path = String::new();
         for segment in error.instance_path() {

@@ -164,7 +164,7 @@ pub(crate) fn verdict(error: &Error) -> Verdict {
         | Error::UpstreamConnection { .. }
         | Error::UpstreamStatus { status: 200..=299 | 500..=599, .. } => Verdict::Ill,
         // Whatever it refuses, it answers.
-        Error::UpstreamStatus { .. } | Error::RateLimited { .. } => Verdict::Well,
+        Error::UpstreamStatus { .. } | Error::RateLimited { .. } | Error::OutputInvalid(_) => Verdict::Well,
         _ => Verdict::Unknown,
     }
 }

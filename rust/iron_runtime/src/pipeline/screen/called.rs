@@ -61,7 +61,7 @@ impl Call {
         Some(Asker { engine, policies, pseudonyms: self.pseudonyms.clone(), deadline: self.deadline })
     }
 
-    /// Walk over the texts of `subject`, as [`Asker::screened`] does.
+    /// Walk over the texts of `subject`, as [`Asker::screened`] does, which follow those that come to `before`.
     ///
     /// # Errors
     /// As for that.
@@ -71,16 +71,17 @@ impl Call {
     pub(super) async fn screened<T: Clone>(
         &mut self,
         subject: &mut T,
+        before: Totals,
         walk: impl Fn(&mut Screen<'_>, &mut T) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    ) -> Result<Totals, Error> {
         let asker = self.asker().ok_or_else(unexpected)?;
-        asker.screened(subject, &Totals::default(), &mut self.findings, walk).await
+        asker.screened(subject, &before, &mut self.findings, walk).await
     }
 }
 
 impl Asker {
     /// Walk over the texts of `subject`, and again over its first form with what detectors of the user's own have said of
-    /// them, until there is nothing left to ask.
+    /// them, until there is nothing left to ask. What they come to is returned, with `totals` that came before.
     ///
     /// # Errors
     /// Those of the walk, and of [`Asker::consult`].
@@ -93,19 +94,23 @@ impl Asker {
         totals: &Totals,
         told: &mut Vec<Told>,
         walk: impl Fn(&mut Screen<'_>, &mut T) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    ) -> Result<Totals, Error> {
         let history = self.engine.history();
         let mut answers = Answers::default();
         if !self.policies.calls() {
-            return walk(&mut self.screen(history, totals, told, &mut answers), subject);
+            let mut screen = self.screen(history, totals, told, &mut answers);
+            walk(&mut screen, subject)?;
+            return Ok(screen.totals);
         }
         let before = told.len();
         loop {
             let mut judged = subject.clone();
-            walk(&mut self.screen(history, totals, told, &mut answers), &mut judged)?;
+            let mut screen = self.screen(history, totals, told, &mut answers);
+            walk(&mut screen, &mut judged)?;
+            let totals = screen.totals;
             if answers.open.is_empty() {
                 *subject = judged;
-                return Ok(());
+                return Ok(totals);
             }
             told.truncate(before);
             self.consult(&mut answers).await?;

@@ -22,7 +22,7 @@ impl Call {
             return Err(unexpected());
         };
         let mut judged = (body, raw);
-        let screened = self.screened(&mut judged, |screen, (body, raw)| {
+        let screened = self.screened(&mut judged, Totals::default(), |screen, (body, raw)| {
             if let Some(changed) = screen.body(body)? {
                 *body = changed;
                 // What the provider sent would tell what was taken out.
@@ -56,7 +56,7 @@ impl Asker {
             }
             Ok(())
         });
-        screened.await
+        screened.await.map(drop)
     }
 }
 

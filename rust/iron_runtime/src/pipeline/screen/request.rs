@@ -9,7 +9,7 @@ use crate::Error;
 use crate::call::{ChatRequest, Content, EmbedRequest, Message, Part, Role, Text};
 use crate::json::Json;
 use crate::pipeline::Call;
-use crate::policy::Direction;
+use crate::policy::{Direction, Totals};
 
 /// The names of tools that were called, by the ids of the calls.
 type Called = HashMap<String, String>;
@@ -26,15 +26,32 @@ impl Call {
         let policies = self.hold(&request.model)?;
         let called = if policies.names_tools { called(&request.messages) } else { HashMap::new() };
         self.keep_off(request)?;
-        let screened = self.screened(request, |screen, request| {
+        let screened = self.screened(request, Totals::default(), |screen, request| {
             for message in &mut request.messages {
                 screen.message(message, &called)?;
             }
             screen.fields(&mut request.params, Direction::Input)
         });
-        screened.await?;
+        self.sent = screened.await?;
         self.give();
         Ok(())
+    }
+
+    /// The same for messages that are added to a request which the policy has let pass.
+    pub(in crate::pipeline) async fn screen_turn(
+        &mut self,
+        mut turn: Vec<Message>,
+    ) -> Result<Vec<Message>, Error> {
+        if !self.is_screened() {
+            return Ok(turn);
+        }
+        let sent = std::mem::take(&mut self.sent);
+        let screened = self.screened(&mut turn, sent, |screen, turn| {
+            turn.iter_mut().try_for_each(|message| screen.message(message, &HashMap::new()))
+        });
+        self.sent = screened.await?;
+        self.give();
+        Ok(turn)
     }
 
     /// The same for embeddings.
@@ -43,13 +60,13 @@ impl Call {
         request: &mut EmbedRequest,
     ) -> Result<(), Error> {
         self.hold(&request.model)?;
-        let screened = self.screened(request, |screen, request| {
+        let screened = self.screened(request, Totals::default(), |screen, request| {
             for text in &mut request.input {
                 screen.text(text, Direction::Input)?;
             }
             screen.fields(&mut request.params, Direction::Input)
         });
-        screened.await
+        screened.await.map(drop)
     }
 }
 
