@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::Call;
 use super::asked::Asked;
 use super::attempt::Answer;
+use super::screen::StreamScreen;
 use crate::call::{CallContext, ChatRequest, Reply};
-use crate::provider::{Decoded, Output};
+use crate::provider::{Decoded, Output, Reading, WireFormat};
 use crate::upstream::Verdict;
 use crate::{Client, Error};
 
@@ -62,6 +63,33 @@ pub async fn screened(
     context: CallContext,
 ) -> Result<ChatRequest, Error> {
     let mut call = Call::begin(&client.0, context, Asked::Chat { request: &request, stream: false })?;
-    call.screen_chat(&mut request, false).await?;
+    call.screen_chat(&mut request).await?;
     Ok(request)
+}
+
+/// Read the events of a stream and hold each against the policies of its call: how many chunks are shown.
+///
+/// # Errors
+/// As [`Client::chat_stream`].
+///
+/// # Cancel safety
+/// As [`Client::chat_stream`].
+pub async fn streamed(client: &Client, mut request: ChatRequest, events: &[Bytes]) -> Result<usize, Error> {
+    let asked = Asked::Chat { request: &request, stream: true };
+    let mut call = Call::begin(&client.0, CallContext::new(), asked)?;
+    call.screen_chat(&mut request).await?;
+    let screen = |policies| StreamScreen::new(policies, &request);
+    let mut screen = call.held.as_ref().map(screen).filter(|screen| !screen.is_behind());
+    let mut reading = Reading::new(WireFormat::OpenAi, &request);
+    let (mut came, mut shown, mut count) = (Vec::new(), Vec::new(), 0);
+    for event in events {
+        reading.read(event.clone(), &mut came).map_err(|_| super::unexpected())?;
+        match &mut screen {
+            Some(screen) => screen.pass(came.drain(..), &mut shown)?,
+            None => shown.append(&mut came),
+        }
+        count += shown.len();
+        shown.clear();
+    }
+    Ok(count)
 }
