@@ -6,13 +6,14 @@ import asyncio
 import json
 import os
 import re
+import signal
 import stat
 from contextlib import suppress
 from decimal import Decimal
 
 import pytest
 from child import run
-from command import environment, iron
+from command import environment, iron, running
 
 import iron_sdk
 
@@ -225,6 +226,30 @@ def test_show_filters_and_stats_sum_up(written, log):
     assert Decimal(sums["cost_usd"]) == sum(reply.cost for reply in written)
     assert (sums["entities"], sums["rules"]) == ({"API_KEY": 1}, {"keys (block)": 1})
     assert "openai/gpt-6-luna" in iron("audit", "stats", log).stdout
+
+
+async def test_a_log_is_followed_into_new_files_and_new_chains(audited, log):
+    def ids(follower, count):
+        found = []
+        while len(found) < count:
+            record = json.loads(follower.stdout.readline())
+            if record["kind"] == "call":
+                found.append(record["request_id"])
+        return found
+
+    async with audited(rotate_bytes=4096) as client:
+        before = [(await client.chat(f"before {n}")).request_id for n in range(3)]
+    with running("audit", "show", "--json", "--follow", "--tail", "20", log) as follower:
+        # What is there was flushed with its client.
+        assert ids(follower, 3) == before
+        async with audited(rotate_bytes=4096) as client:
+            replies = [await client.chat(f"after {n}") for n in range(30)]
+        told = ids(follower, len(replies))
+        assert [told.count(reply.request_id) for reply in replies] == [1] * 30
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(timeout=20) == 130
+        assert follower.stderr.read() == b""
+    assert len(list(log.glob("*.jsonl"))) > 2
 
 
 def test_a_log_that_is_not_there_is_told(tmp_path):

@@ -63,7 +63,7 @@ impl Filter {
 
 /// Records of a log that are meant, in order of time.
 pub(super) fn each(
-    records: iron_runtime::audit::Records,
+    records: &mut iron_runtime::audit::Records,
     filter: &Filter,
     mut meant: impl FnMut(Record) -> Result<(), Failure>,
 ) -> Result<(), Failure> {

@@ -1,10 +1,15 @@
 //! `iron audit show`.
 
 use std::collections::VecDeque;
+use std::time::Duration;
+
+use iron_runtime::audit::Records;
 
 use super::Log;
 use super::filter::{Filter, Record, each};
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::runtime;
 use crate::terminal::Output;
 
 /// Show records in order of time, those of all processes together.
@@ -17,32 +22,59 @@ pub(crate) struct Options {
     /// The last so many.
     #[arg(long, value_name = "COUNT")]
     tail: Option<usize>,
+    /// Go on with what is written from now on, until Ctrl-C.
+    #[arg(long, short)]
+    follow: bool,
     /// The records as they stand in the log, one a line.
     #[arg(long)]
     json: bool,
 }
 
+/// How often a log that is followed is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
 pub(super) fn run(options: &Options, audit: &super::Options) -> Result<u8, Failure> {
-    let records = audit.records(&options.log)?;
-    let mut output = Output::new();
-    let mut show = |record: &Record| {
-        let line = if options.json { record.text.clone() } else { line(record) };
-        output.text(&format!("{line}\n")).map_err(Failure::from)
-    };
-    let Some(tail) = options.tail else {
-        each(records, &options.filter, |record| show(&record))?;
-        return Ok(0);
-    };
-    let mut last = VecDeque::new();
-    each(records, &options.filter, |record| {
-        last.push_back(record);
-        if last.len() > tail {
-            last.pop_front();
-        }
-        Ok(())
-    })?;
-    last.iter().try_for_each(show)?;
+    let mut records = audit.records(&options.log)?;
+    if options.follow {
+        return runtime::block_on(follow(options, &mut records));
+    }
+    options.show(&mut records, options.tail)?;
     Ok(0)
+}
+
+/// Show what there is, and then what comes: the code that a shell shows for a program that was interrupted.
+async fn follow(options: &Options, records: &mut Records) -> Result<u8, Failure> {
+    let mut interrupt = Interrupt::new()?;
+    options.show(records, options.tail)?;
+    loop {
+        tokio::select! {
+            code = interrupt.caught() => return Ok(code),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        records.resume().map_err(|fault| super::unreadable(&fault))?;
+        options.show(records, None)?;
+    }
+}
+
+impl Options {
+    /// Show the records that there are, or the last so many of them.
+    fn show(&self, records: &mut Records, tail: Option<usize>) -> Result<(), Failure> {
+        let mut output = Output::new();
+        let mut show = |record: &Record| {
+            let line = if self.json { record.text.clone() } else { line(record) };
+            output.text(&format!("{line}\n")).map_err(Failure::from)
+        };
+        let Some(tail) = tail else { return each(records, &self.filter, |record| show(&record)) };
+        let mut last = VecDeque::new();
+        each(records, &self.filter, |record| {
+            last.push_back(record);
+            if last.len() > tail {
+                last.pop_front();
+            }
+            Ok(())
+        })?;
+        last.iter().try_for_each(show)
+    }
 }
 
 /// A record in one line.

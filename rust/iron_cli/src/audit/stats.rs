@@ -38,9 +38,9 @@ struct Sums {
 }
 
 pub(super) fn run(options: &Options, audit: &super::Options) -> Result<u8, Failure> {
-    let records = audit.records(&options.log)?;
+    let mut records = audit.records(&options.log)?;
     let mut sums = Sums::default();
-    each(records, &options.filter, |record| {
+    each(&mut records, &options.filter, |record| {
         sums.add(&record);
         Ok(())
     })?;
