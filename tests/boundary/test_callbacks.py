@@ -349,3 +349,72 @@ def test_approvals_on_uvloop(iron_simulator):
         preamble=WITH_APPROVER,
     )
     assert output == "1\n"
+
+
+@pinned
+@pytest.mark.parametrize("blocks", [True, False], ids=["function", "coroutine"])
+def test_exit_while_a_stream_waits_for_an_approval(iron_simulator, pinned, blocks):
+    iron_simulator.set_rules(CALLING)
+    for _ in range(TIMES):
+        run(
+            f"""
+            began = threading.Event()
+
+            def block(request):
+                began.set()
+                threading.Event().wait()
+
+            async def wait(request):
+                began.set()
+                await asyncio.get_running_loop().create_future()
+
+            async def main():
+                client = approving({"block" if blocks else "wait"})
+                async with client.stream("Hello", tools=TOOLS):
+                    await asyncio.get_running_loop().run_in_executor(None, began.wait)
+                    sys.exit(0)
+
+            asyncio.run(main())
+            """,
+            simulator=iron_simulator,
+            pinned=pinned,
+            preamble=WITH_APPROVER,
+        )
+
+
+def test_a_stream_outlives_the_loop_that_it_was_begun_on(iron_simulator):
+    iron_simulator.set_rules(CALLING)
+    output = run(
+        """
+        began, given_up = threading.Event(), []
+
+        async def wait(request):
+            began.set()
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                given_up.append(request.tool)
+
+        client = approving(wait)
+        streams = []
+
+        async def begin():
+            streams.append(client.stream("Hello", tools=TOOLS))
+            await streams[0].__aenter__()
+            await asyncio.get_running_loop().run_in_executor(None, began.wait)
+
+        async def read():
+            try:
+                async for chunk in streams[0]:
+                    assert not chunk.tool_calls
+            except iron.PolicyDeniedError as denied:
+                print(type(denied.__cause__).__name__)
+
+        asyncio.run(begin())
+        asyncio.run(read())
+        print(given_up, client.in_flight)
+        """,
+        simulator=iron_simulator,
+        preamble=WITH_APPROVER,
+    )
+    assert output == "CancelledError\n['send'] 0\n"
