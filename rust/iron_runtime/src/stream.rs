@@ -106,7 +106,13 @@ impl ChatStream {
         if let Some(held) = self.held.as_mut().filter(|held| self.state == State::Complete && held.waits()) {
             match held.judged(&mut self.call, self.screen.as_deref_mut()).await {
                 Ok(chunks) => {
-                    self.answered();
+                    match self.fits() {
+                        Ok(()) => self.answered(),
+                        Err(error) => {
+                            self.state = State::Failed;
+                            self.fail(error);
+                        }
+                    }
                     return Some(Ok(chunks));
                 }
                 Err(refused) => {
@@ -243,12 +249,18 @@ impl ChatStream {
 
     /// Every choice has ended: the reply is whole, if it is what the caller wants.
     fn complete(&mut self) -> Result<(), Error> {
-        if let Some(wanted) = self.wanted.take() {
-            let fits = wanted.fits(&self.restored().body)?;
-            fits.map_err(|flaw| flaw.into_error(&self.upstream, 0, None))?;
+        if !self.held.as_ref().is_some_and(|held| held.waits_for_text()) {
+            self.fits()?;
         }
         self.end(State::Complete, Verdict::Well);
         Ok(())
+    }
+
+    /// Hold what was said, once it is judged, against what the caller wants.
+    fn fits(&mut self) -> Result<(), Error> {
+        let Some(wanted) = self.wanted.take() else { return Ok(()) };
+        let fits = wanted.fits(&self.restored().body)?;
+        fits.map_err(|flaw| flaw.into_error(&self.upstream, 0, None))
     }
 
     fn end(&mut self, state: State, verdict: Verdict) {

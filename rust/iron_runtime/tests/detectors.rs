@@ -13,7 +13,7 @@ use iron_simulator::{Bare, Reply, Rule, ToolCall};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::rig::{MODEL, Rig, ask, client, config, polled, soon, within};
+use crate::rig::{MODEL, Rig, ask, client, config, param, polled, soon, within};
 
 /// Finds each `rude` of a text.
 fn rude(text: &Text) -> Vec<Match> {
@@ -316,4 +316,25 @@ async fn a_stream_whose_reader_gives_up_waiting_asks_once() {
     }
     drop(stream);
     assert_eq!((waiting.load(Ordering::SeqCst), rig.client.in_flight()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_a_detector_leaves_of_a_stream_is_what_has_to_fit() {
+    let policy = rules(&json!([{"what": ["detector:tone"], "direction": ["output"], "action": "redact"}]));
+    let format = json!({"type": "json_schema", "json_schema": {"name": "a", "schema": {
+        "type": "object", "properties": {"a": {"enum": ["rude"]}}, "required": ["a"],
+    }}});
+    for text in ["{\"a\": \"rude\"}", "{\"a\": \"fine\"}"] {
+        let rig =
+            Rig::extended(vec![Reply::text(text).into()], policy.clone(), tone(|text, _| Ok(rude(text))))
+                .await;
+        let mut request = ask("x", 50);
+        param(&mut request, "response_format", &format);
+        let plain = soon(rig.client.chat(request.clone(), within([]))).await.unwrap_err();
+        let (shown, _, failed, _) = streamed(&rig, request).await;
+        let failed = failed.unwrap();
+        assert_eq!(failed.code(), ErrorCode::OutputInvalid);
+        assert_eq!(failed.to_string(), plain.to_string());
+        assert_eq!(shown, text.replace("rude", "[detector:tone/word]"), "it was judged before");
+    }
 }

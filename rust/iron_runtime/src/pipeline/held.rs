@@ -77,6 +77,11 @@ impl Held {
         !self.kept.is_empty() || self.judging.is_some()
     }
 
+    /// Whether what the model says is not judged yet.
+    pub(crate) fn waits_for_text(&self) -> bool {
+        self.waits == Waiting::All && self.waits()
+    }
+
     /// Keep what waits of the chunks that came, and give the rest.
     ///
     /// # Errors
