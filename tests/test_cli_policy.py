@@ -119,3 +119,16 @@ def test_check_tells_of_rules_that_cannot_decide(folder):
     )
     assert 'rule "sure": its threshold of 0.9 is above the highest score there is for URL (0.6)' in said
     assert 'rule "sure": "opnai/*" in models is no model that has a price' in said
+
+
+def test_pseudonyms_are_shown_as_they_would_be_sent(folder):
+    (folder / "iron.toml").write_text(
+        '[[policy.rules]]\nname = "mail"\nwhat = ["EMAIL_ADDRESS"]\naction = "pseudonymize"\n',
+        encoding="utf-8",
+    )
+    done = iron("policy", "test", "a@example.org, b@example.org; a@example.org")
+    assert done.returncode == 0
+    assert done.stdout.endswith("\n[EMAIL_ADDRESS_1], [EMAIL_ADDRESS_2]; [EMAIL_ADDRESS_1]\n")
+    assert done.stdout.count("pseudonymize") == 3
+    answer = json.loads(iron("policy", "test", "--json", "--direction", "output", "a@example.org").stdout)
+    assert answer["text"] == "a@example.org"

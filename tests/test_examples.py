@@ -62,6 +62,17 @@ def test_agents_are_held_to_rules_of_their_own(tmp_path):
     )
 
 
+def test_pseudonyms_keep_a_customer_from_the_provider_and_the_web(tmp_path):
+    printed = run("pseudonyms.py", tmp_path)
+    assert printed.startswith(
+        "web_search: {'query': 'charged twice [EMAIL_ADDRESS]'}\n"
+        "send_mail: {'to': 'jane.doe@example.org', 'text': 'We look into it.'}\n"
+        "I have written to **jane.doe@example.org**.\n"
+        "The provider saw [EMAIL_ADDRESS_1]: True\n"
+        "The provider saw the address: False\n"
+    )
+
+
 def test_agent_with_tools_calls_both_tools_and_answers(tmp_path):
     printed = run("agent_with_tools.py", tmp_path)
     assert 'temperature({"city":"Oslo"}) -> 4.0 degrees\n' in printed

@@ -153,3 +153,11 @@ impl Call {
         }
     }
 }
+
+#[cfg(test)]
+impl Pseudonyms {
+    /// Those that have been given in `vault`.
+    pub(super) fn of(vault: Vault, content: Form) -> Self {
+        Self { given: vault.view(), vault, content }
+    }
+}

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::NAMES;
 use super::channel::{Step, put};
 use super::restore::{Pseudonyms, restore_value};
-use super::stream::{Event, spoken, unreadable};
+use super::stream::{Event, spoken};
 use crate::Error;
 use crate::call::Chunk;
 use crate::policy::{Form, Restorer, View};
@@ -65,22 +65,17 @@ impl StreamRestore {
     }
 
     fn pass_one(&mut self, chunk: Chunk, shown: &mut Vec<Chunk>) -> Result<(), Error> {
-        let mut event: Map<String, Value> =
-            serde_json::from_slice(&chunk.data).map_err(|_| unreadable("an event"))?;
-        let index = chunk.index;
-        let own = |choice: &Value| choice["index"].as_u64().unwrap_or(0) == u64::from(index);
-        let choices = event.get_mut("choices").and_then(Value::as_array_mut);
-        let Some(choice) = choices.and_then(|choices| choices.iter_mut().find(|choice| own(choice))) else {
+        let Some(mut event) = Event::read(&chunk)? else {
             shown.push(chunk);
             return Ok(());
         };
-        let mut choice = choice.take();
-        let mut delta = choice.get_mut("delta").map(Value::take).unwrap_or_default();
+        let mut delta = event.choice.get_mut("delta").map(Value::take).unwrap_or_default();
         let mut walk = Walk {
             pseudonyms: &self.pseudonyms,
             given: &self.given,
-            choice: self.choices.entry(index).or_default(),
-            changed: false,
+            choice: self.choices.entry(chunk.index).or_default(),
+            // Each choice of an event is shown by itself: the others may have to wait.
+            changed: event.is_shared(),
             shows: false,
         };
         if let Value::Object(fields) = &mut delta {
@@ -89,16 +84,15 @@ impl StreamRestore {
         let Walk { mut changed, shows, choice: texts, .. } = walk;
         texts.ended |= chunk.finish_reason.is_some();
         let left = if texts.ended { texts.finish() } else { Map::new() };
-        if choice.get("logprobs").is_some_and(|logprobs| !logprobs.is_null()) {
+        if let Some(logprobs) = event.choice.get_mut("logprobs").filter(|logprobs| !logprobs.is_null()) {
             // The tokens of the text, one by one.
-            choice["logprobs"] = Value::Null;
+            *logprobs = Value::Null;
             changed = true;
         }
         if !changed && left.is_empty() {
             shown.push(chunk);
             return Ok(());
         }
-        let mut event = Event { fields: event, index, choice };
         if !left.is_empty() {
             if shows {
                 shown.push(event.part(&delta));
@@ -196,3 +190,6 @@ impl Walk<'_> {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -204,6 +204,11 @@ impl Event {
         Ok(choice.map(|choice| Self { fields, index, choice }))
     }
 
+    /// Whether it is about other choices, too.
+    pub(super) fn is_shared(&self) -> bool {
+        self.fields.get("choices").and_then(Value::as_array).is_some_and(|choices| choices.len() > 1)
+    }
+
     /// A chunk of its own, before the event itself.
     pub(in crate::pipeline) fn part(&self, delta: &Value) -> Chunk {
         let mut fields = self.fields.clone();
