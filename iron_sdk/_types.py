@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
+from iron_sdk._errors import OutputInvalidError, Violation
 from iron_sdk._html import table
 from iron_sdk._override import override
 
@@ -274,14 +275,33 @@ class Reply(Governed, Generic[T_co]):
     def parsed(self) -> T_co | None:
         """The text as an instance of the class given as `response_format`.
 
-        None without such a class, and when there is no text (a refusal, a tool call).
+        None without such a class, and when there is no output (a refusal, a tool call).
 
         Raises:
-            ValueError: The text is not such an instance; of Pydantic, its `ValidationError`.
+            OutputInvalidError: The class refuses the text, though it fits its schema; what the class raised
+                is the `__cause__`, whose message may quote the text.
         """
-        if self._parsed is None and self._parse is not None and (text := self.text):
-            self._parsed = self._parse(text)
+        if self._parsed is None and self._parse is not None and (text := self.text) and not self.tool_calls:
+            try:
+                self._parsed = self._parse(text)
+            except ValueError as error:
+                raise self._refused(error) from error
         return self._parsed
+
+    def _refused(self, error: ValueError) -> OutputInvalidError:
+        # Never the error's own message: it quotes the text.
+        told: Callable[..., list[dict[str, Any]]] | None = getattr(error, "errors", None)
+        kinds = ["no_instance"] if told is None else [str(one["type"]) for one in told(include_input=False)]
+        violations = tuple(Violation("", f"the class refuses it: {kind}") for kind in kinds)
+        return OutputInvalidError(
+            f"the answer of {self.upstream} is refused by the class of response_format: {', '.join(kinds)}",
+            violations=violations,
+            repairs=self.repairs,
+            cost=self.cost,
+            upstream=self.upstream,
+            request_id=self.request_id,
+            retryable=True,
+        )
 
     @property
     def repairs(self) -> int:

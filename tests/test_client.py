@@ -205,11 +205,13 @@ async def test_what_the_simulator_makes_of_a_schema_is_parsed(iron_client):
 async def test_text_that_is_no_instance_is_told_when_parsed(iron_client, iron_simulator, text):
     iron_simulator.set_rules([{"reply": {"text": text}}])
     reply = await iron_client.chat("What?", response_format=Box, validate_output=False)
-    with pytest.raises(ValueError, match=r"Box|Size|Expecting"):
+    with pytest.raises(iron.OutputInvalidError, match="refused by the class") as caught:
         _ = reply.parsed
+    assert isinstance(caught.value.__cause__, ValueError)
     reply = await iron_client.chat("Who?", response_format=Person, validate_output=False)
-    with pytest.raises(pydantic.ValidationError):
+    with pytest.raises(iron.OutputInvalidError) as caught:
         _ = reply.parsed
+    assert isinstance(caught.value.__cause__, pydantic.ValidationError)
 
 
 async def test_a_refusal_has_nothing_parsed(iron_client, iron_simulator):
