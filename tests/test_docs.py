@@ -160,7 +160,7 @@ def test_sh_blocks_run(block, environment, tmp_path):
         assert block.page == README
         return
     assert re.match(r"([A-Z_]+=\S+ )*iron ", command), "only iron commands can be checked here"
-    if command.startswith("iron simulate"):
+    if command.startswith(("iron simulate", "iron router --")):
         stopped_when_it_listens(command, environment)
         return
     done = subprocess.run(
@@ -248,6 +248,7 @@ def anchors(page: Path) -> set[str]:
         ('### `[prices."provider/model"]`', ["prices", "x/y"]),
         ("### `[policy]`", ["policy"]),
         ("### `[audit]`", ["audit"]),
+        ("### `[router]`", ["router"]),
     ],
     ids=str,
 )
@@ -271,7 +272,7 @@ def test_every_section_is_documented_and_exists():
 def test_documented_defaults_are_of_the_right_type(tmp_path):
     page = ROOT / "docs/configuration.md"
     lines = []
-    for section in ("budget", "limits", "timeouts", "retry", "breaker", "audit"):
+    for section in ("budget", "limits", "timeouts", "retry", "breaker", "audit", "router"):
         keys = rows(page, f"### `[{section}]`")
         lines += [
             f"[{section}]",

@@ -14,6 +14,7 @@ mod interrupt;
 mod policy;
 mod prices;
 mod prompt;
+mod router;
 mod rules;
 mod runtime;
 mod schema;
@@ -47,6 +48,7 @@ enum Command {
     Init(init::Options),
     Policy(policy::Options),
     Prices(prices::Options),
+    Router(router::Options),
     Schema(schema::Options),
     Simulate(simulate::Options),
 }
@@ -74,6 +76,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Outcome {
         Ok(Cli { command: Command::Init(options) }) => init::run(options),
         Ok(Cli { command: Command::Policy(options) }) => policy::run(options),
         Ok(Cli { command: Command::Prices(options) }) => prices::run(&options),
+        Ok(Cli { command: Command::Router(options) }) => router::run(options),
         Ok(Cli { command: Command::Schema(schema::Options {}) }) => schema::run(),
         Ok(Cli { command: Command::Simulate(options) }) => simulate::run(&options),
         Err(wrong) => Err(Failure::Usage(wrong)),

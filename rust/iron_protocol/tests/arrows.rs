@@ -30,11 +30,12 @@ fn allowed(name: &str) -> &'static [&'static str] {
     match name {
         "iron_protocol" | "iron_simulator" | "iron_bridge_macros" => &[],
         "iron_runtime" => &["iron_protocol"],
+        "iron_router" => &["iron_protocol", "iron_runtime"],
         "iron_bridge" => {
             &["iron_protocol", "iron_runtime", "iron_simulator", "iron_cli", "iron_bridge_macros"]
         }
         // `iron_cli`, and benches.
-        _ => &["iron_protocol", "iron_runtime", "iron_simulator"],
+        _ => &["iron_protocol", "iron_runtime", "iron_router", "iron_simulator"],
     }
 }
 

@@ -9,7 +9,7 @@ use crate::Error;
 use crate::audit::Auditor;
 use crate::budget::{Budget, Ledger};
 use crate::call::{CallContext, ChatRequest, EmbedRequest, Reply};
-use crate::config::{ClientBudget, Config};
+use crate::config::Config;
 use crate::event::{EventReader, Events};
 use crate::extension::Extensions;
 use crate::limit::Limits;
@@ -55,7 +55,7 @@ impl Client {
     ) -> Result<Self, Error> {
         extensions.check(config.policy())?;
         let http = Http::new(&config.timeouts)?;
-        let budget = config.budget.as_ref().map(|budget| open(budget, ledger)).transpose()?;
+        let budget = config.budget.as_ref().map(|budget| budget.open(ledger)).transpose()?;
         let limits = Limits::new(&config.limits);
         let auditor = config.audit.as_ref().map(Auditor::new).transpose()?;
         let events = Events::within(events);
@@ -144,6 +144,24 @@ impl Client {
         self.0.watchers.events.read_during(&self.0.in_flight)
     }
 
+    /// Every name by which a model that has a price can be asked for.
+    pub fn models(&self) -> Vec<String> {
+        self.0.config.models()
+    }
+
+    /// Whether there is a way to `model`, before a call is made of it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the name is not known or the model has no price.
+    pub fn check_model(&self, model: &str) -> Result<(), Error> {
+        self.0.config.upstreams(model).map(drop)
+    }
+
+    /// Whether the client is closed.
+    pub fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
+    }
+
     /// Refuse every call from now on; calls in flight go on.
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
@@ -162,12 +180,5 @@ impl Client {
         if let Some(auditor) = &self.0.auditor {
             auditor.flush().await;
         }
-    }
-}
-
-fn open(budget: &ClientBudget, ledger: &Ledger) -> Result<Budget, Error> {
-    match &budget.shared {
-        Some(shared) => Budget::shared(ledger, &budget.name, budget.limit, shared.clone()),
-        None => Ok(Budget::new(ledger, budget.name.as_str(), budget.limit)),
     }
 }

@@ -5,7 +5,7 @@ use iron_protocol::RequestId;
 
 use crate::Error;
 use crate::audit::Receipt;
-use crate::call::{ChatRequest, Chunk, Reply, Usage};
+use crate::call::{CallReport, ChatRequest, Chunk, Reply, Usage};
 use crate::output::Wanted;
 use crate::pipeline::{Call, Held, Open, StreamRestore, StreamScreen};
 use crate::provider::{Reading, Told, Whole};
@@ -131,6 +131,12 @@ impl ChatStream {
             ending.drain().await;
         }
         None
+    }
+
+    /// What governing the call found out, once the reply is complete.
+    pub fn report(&self) -> Option<CallReport> {
+        let complete = self.state == State::Complete;
+        complete.then(|| self.call.report(self.usage, self.upstream.clone()))
     }
 
     /// Read what is left and give the whole reply, in the form of a plain call's.

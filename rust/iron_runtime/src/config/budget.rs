@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::environment::{self, Environment};
 use super::validate::positive;
 use crate::Error;
-use crate::budget::{Shared, Window};
+use crate::budget::{Budget, Ledger, Shared, Window};
 
 /// The variable that names the ledger file where no configuration is read.
 const LEDGER: &str = "IRON_BUDGET_LEDGER";
@@ -62,7 +62,7 @@ pub enum Unpriced {
     Allow,
 }
 
-/// The budget of a client.
+/// The budget of a client, or of one of a router's tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientBudget {
     pub(crate) name: String,
@@ -71,20 +71,44 @@ pub(crate) struct ClientBudget {
     pub(crate) shared: Option<Shared>,
 }
 
+impl ClientBudget {
+    /// The budget itself.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`] if the ledger file of a shared one cannot be used.
+    pub(crate) fn open(&self, ledger: &Ledger) -> Result<Budget, Error> {
+        match &self.shared {
+            Some(shared) => Budget::shared(ledger, &self.name, self.limit, shared.clone()),
+            None => Ok(Budget::new(ledger, self.name.as_str(), self.limit)),
+        }
+    }
+}
+
 impl BudgetSettings {
     pub(super) fn client(&self, environment: &Environment) -> Result<Option<ClientBudget>, Error> {
         positive("budget.min_output_tokens", u64::from(self.min_output_tokens))?;
         if self.name.is_empty() {
             return Err(Error::config("budget.name is empty: call it something, such as \"research\""));
         }
+        self.limited("budget", environment)
+    }
+
+    /// What is written under `place`, if it has a limit.
+    pub(super) fn limited(
+        &self,
+        place: &str,
+        environment: &Environment,
+    ) -> Result<Option<ClientBudget>, Error> {
         let is_shared = self.window.is_some() || self.ledger.is_some();
         let Some(limit) = self.limit_usd else {
             let given = if self.window.is_some() { "window" } else { "ledger" };
-            let alone = format!("budget.{given} has no limit to go with it: set budget.limit_usd");
+            let alone = format!("{place}.{given} has no limit to go with it: set {place}.limit_usd");
             return if is_shared { Err(Error::config(alone)) } else { Ok(None) };
         };
         if limit < NanoUsd::ZERO {
-            return Err(Error::config("budget.limit_usd is negative: a limit is zero or more US dollars"));
+            return Err(Error::config(format!(
+                "{place}.limit_usd is negative: a limit is zero or more US dollars"
+            )));
         }
         let mut shared = None;
         if is_shared {

@@ -26,10 +26,12 @@ mod read;
 mod reliability;
 mod risk;
 mod route;
+mod router;
 mod schema;
 mod secret;
 mod shape;
 mod template;
+mod token;
 mod tools;
 mod tree;
 mod validate;
@@ -59,9 +61,11 @@ pub(crate) use provider::Provider;
 pub(crate) use reliability::{BreakerPolicy, RetryPolicy};
 pub use reliability::{BreakerSettings, RetrySettings};
 pub use route::{RouteSettings, Strategy};
+pub use router::{RouterConfig, RouterSettings, RouterToken, TokenSettings};
 pub use schema::schema;
 pub use secret::Secret;
 pub use template::template;
+pub use token::{TokenDigest, new_token};
 pub use tools::{AgentToolSettings, OnDenied, ToolSettings};
 pub use validate::Config;
 pub(crate) use validate::{Target, Timeouts};
@@ -109,6 +113,8 @@ pub struct Settings {
     pub tools: ToolSettings,
     /// What replies have to be.
     pub output: OutputSettings,
+    /// Where the router listens, and to whom.
+    pub router: RouterSettings,
     /// Settings by environment, laid over all of the above where the environment is chosen.
     pub profiles: Profiles,
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::load::Loaded;
 use super::provider::{Provider, providers};
 use super::{
-    AuditPolicy, BreakerPolicy, ClientBudget, LimitSettings, OutputSettings, RetryPolicy, Settings, Sources,
-    Unpriced,
+    AuditPolicy, BreakerPolicy, ClientBudget, LimitSettings, OutputSettings, RetryPolicy, RouterConfig,
+    Settings, Sources, Unpriced,
 };
 use crate::Error;
 use crate::audit::Key;
@@ -38,6 +38,7 @@ pub struct Config {
     audit_key: Option<Key>,
     pub(crate) tools: Option<ToolRules>,
     pub(crate) output: OutputSettings,
+    router: RouterConfig,
 }
 
 /// The four timeouts.
@@ -115,6 +116,11 @@ impl Config {
         self.audit.as_ref().map(|audit| &*audit.options.directory)
     }
 
+    /// How a router serves.
+    pub fn router(&self) -> &RouterConfig {
+        &self.router
+    }
+
     /// The key of the audit log's seal and of its content digests, if the configuration names one.
     pub fn audit_key(&self) -> Option<&Key> {
         self.audit_key.as_ref()
@@ -162,6 +168,7 @@ impl Config {
         positive("tools.approval_timeout_ms", settings.tools.approval_timeout_ms)?;
         let tools = ToolRules::new(&settings.tools)?;
         settings.output.check()?;
+        let serving = loaded.settings.router.checked(&loaded.settings.budget, environment)?;
         Ok(Self {
             default_model: settings.default_model,
             budget,
@@ -180,6 +187,7 @@ impl Config {
             audit_key,
             tools,
             output: settings.output,
+            router: serving,
         })
     }
 }
