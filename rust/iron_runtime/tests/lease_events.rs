@@ -150,3 +150,41 @@ async fn a_lease_without_its_journal_is_told_to_be_lost_once() {
     let Happened::LeaseClosed { returned, spent, .. } = &event.what else { panic!("{event:?}") };
     assert_eq!((*returned, *spent), (NanoUsd::ZERO, nanos(30)), "nothing of a loss goes back");
 }
+
+#[tokio::test]
+async fn tranches_shrink_near_the_limit_and_strand_nothing() {
+    let (_directory, path) = place();
+    let mut process = Process::new(&path, noon().1);
+    let mut spent = 0;
+    while spent < LIMIT {
+        let step = 500.min(LIMIT - spent);
+        process.reserve(step).await.settle(nanos(step));
+        spent += step;
+    }
+    drop(process.budget);
+    process.ledger.return_leases(LONG);
+    let mut granted = Vec::new();
+    while let Some(Told::Event(event)) = process.reader.take() {
+        if let Happened::LeaseTaken { lease, .. } = &event.what {
+            granted.push(lease.granted);
+        }
+    }
+    assert_eq!(granted[0], nanos(LIMIT / 16));
+    assert!(granted.is_sorted_by(|one, next| one >= next), "{granted:?}");
+    // None is smaller than a part of the limit, or the last of it would take leases without end.
+    assert!(granted.len() < 120, "{granted:?}");
+    assert_eq!(granted.into_iter().fold(NanoUsd::ZERO, NanoUsd::saturating_add), nanos(LIMIT));
+}
+
+#[tokio::test]
+async fn what_is_leased_goes_back_when_no_call_is_made_for_a_while() {
+    let (_directory, path) = place();
+    let mut process = Process::new(&path, noon().1);
+    process.reserve(10).await.settle(nanos(10));
+    let (lease, _) = process.taken().await;
+    let (closed, spent, returned, why) = process.closed().await;
+    assert_eq!((closed, spent, returned, why), (lease, nanos(10), nanos(99_990), LeaseEnd::Idle));
+    // It is leased again when it is needed.
+    process.reserve(10).await.settle(nanos(10));
+    assert!(!process.taken().await.1);
+}

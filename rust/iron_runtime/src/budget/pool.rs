@@ -209,3 +209,6 @@ impl<J: Clone> Pool<J> {
         self.leases.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;
