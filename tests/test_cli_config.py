@@ -283,7 +283,7 @@ def test_init_shows_every_setting_in_a_form_that_is_valid():
     assert settings.keys() >= defaults.keys()
     # What has a default is shown at its default; what has none, and a list of tables, at an example.
     changed = {key for key, value in defaults.items() if value is not None and settings[key] != value}
-    assert changed == {"policy.rules"}
+    assert changed == {"policy.rules", "router.tokens"}
     assert [item["key"] for item in found["settings"] if item["origin"] is None] == []
 
 
