@@ -1,7 +1,8 @@
 //! What judging a text costs: throughput on one core, the time for a prompt, and texts made to be slow.
 
 use divan::counter::BytesCount;
-use iron_runtime::policy::{Direction, PolicySet};
+use iron_runtime::config::{PolicySettings, RuleSettings};
+use iron_runtime::policy::{Action, Direction, PolicySet};
 
 fn main() {
     divan::main();
@@ -125,4 +126,14 @@ fn adversarial(bencher: divan::Bencher<'_, '_>, piece: &str) {
 #[divan::bench(args = ADVERSARIAL, sample_count = 1, sample_size = 1)]
 fn adversarial_a_tenth(bencher: divan::Bencher<'_, '_>, piece: &str) {
     judge(bencher, &repeated(piece, LONG / 10));
+}
+
+/// A text whose addresses are sent as placeholders, and which is looked through for what only reads like one.
+#[divan::bench(args = ["prose", "code"])]
+fn pseudonyms(bencher: divan::Bencher<'_, '_>, kind: &str) {
+    let text = repeated(if kind == "prose" { PROSE } else { CODE }, MEBI);
+    let rule = RuleSettings::new(["EMAIL_ADDRESS"], Action::Pseudonymize);
+    let settings = PolicySettings { rules: vec![rule], ..PolicySettings::default() };
+    let policy = PolicySet::new(&settings).unwrap_or_else(|_| std::process::abort());
+    bencher.counter(BytesCount::of_str(&text)).bench_local(|| policy.judge(&text, Direction::Input));
 }

@@ -13,10 +13,11 @@ fn main() {
     divan::main();
 }
 
-/// Policies, by what acts on output.
-const RULES: [(&str, &str); 4] = [
+/// Policies, by what acts on output, or comes back in it.
+const RULES: [(&str, &str); 5] = [
     ("no policy", ""),
     ("told alone", r#"{"what": ["*"], "action": "log"}"#),
+    ("pseudonyms", r#"{"what": ["EMAIL_ADDRESS"], "action": "pseudonymize"}"#),
     ("size", r#"{"what": ["size"], "max_bytes": 1000000, "action": "block"}"#),
     ("secrets and personal data", r#"{"what": ["pii", "secret"], "action": "redact"}"#),
 ];
@@ -54,7 +55,7 @@ fn events(text: &str, chunks: usize) -> Vec<Bytes> {
 fn stream(bencher: divan::Bencher<'_, '_>, text: &str, rules: &str) {
     const CHUNKS: usize = 2_000;
     let (client, events) = (client(rules), events(text, CHUNKS));
-    let request = ChatRequest::new("openai/gpt-6-luna", vec![Message::user("Hello")]);
+    let request = ChatRequest::new("openai/gpt-6-luna", vec![Message::user("I am jane@example.org")]);
     bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| {
         let streamed = iron_runtime::bench::streamed(&client, request.clone(), &events);
         let Some(Ok(shown)) = streamed.now_or_never() else { std::process::abort() };

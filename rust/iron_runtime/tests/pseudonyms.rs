@@ -298,3 +298,27 @@ async fn a_run_that_is_full_refuses_calls_and_says_what_to_do() {
     );
     assert_eq!(rig.stats().await.requests, 0);
 }
+
+#[tokio::test]
+async fn a_repair_tells_the_provider_of_placeholders_alone() {
+    let replies =
+        ["{\"to\": \"[EMAIL_ADDRESS_1]\", \"n\": \"x\"}", "{\"to\": \"[EMAIL_ADDRESS_1]\", \"n\": 7}"];
+    let rules = replies.map(|text| Rule { times: Some(1), ..Says::text(text).into() });
+    let mut changes = policy(&[]);
+    changes["output"] = json!({"max_repairs": 1});
+    let rig = Rig::with(rules.into(), changes).await;
+    let schema = json!({"type": "object", "properties": {"to": {"type": "string", "pattern": "@"}, "n": {"type": "integer"}}});
+    let mut request = ask(&format!("To {JANE}"), 100);
+    param(
+        &mut request,
+        "response_format",
+        &json!({"type": "json_schema", "json_schema": {"name": "mail", "schema": schema}}),
+    );
+    let reply = soon(rig.client.chat(request, within([]))).await.unwrap();
+    // The schema asks for an address: it is held against what the caller gets.
+    assert_eq!(serde_json::from_str::<Value>(&content(&reply)).unwrap(), json!({"to": JANE, "n": 7}));
+    let requests = rig.simulator.requests();
+    assert_eq!(requests.len(), 2);
+    let repair = requests[1].body.to_string();
+    assert!(repair.contains("[EMAIL_ADDRESS_1]") && !repair.contains("example.org"), "{repair}");
+}

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use super::Call;
 use super::asked::Asked;
 use super::attempt::Answer;
-use super::screen::StreamScreen;
 use crate::call::{CallContext, ChatRequest, Reply};
 use crate::provider::{Decoded, Output, Reading, WireFormat};
 use crate::upstream::Verdict;
@@ -78,8 +77,8 @@ pub async fn streamed(client: &Client, mut request: ChatRequest, events: &[Bytes
     let asked = Asked::Chat { request: &request, stream: true };
     let mut call = Call::begin(&client.0, CallContext::new(), asked)?;
     call.screen_chat(&mut request).await?;
-    let screen = |policies| StreamScreen::new(policies, &request);
-    let mut screen = call.held.as_ref().map(screen).filter(|screen| !screen.is_behind());
+    let mut screen = call.stream_screen(&request).filter(|screen| !screen.is_behind());
+    let mut restore = call.stream_restore();
     let mut reading = Reading::new(WireFormat::OpenAi, &request);
     let (mut came, mut shown, mut count) = (Vec::new(), Vec::new(), 0);
     for event in events {
@@ -87,6 +86,9 @@ pub async fn streamed(client: &Client, mut request: ChatRequest, events: &[Bytes
         match &mut screen {
             Some(screen) => screen.pass(came.drain(..), &mut shown)?,
             None => shown.append(&mut came),
+        }
+        if let Some(restore) = &mut restore {
+            restore.pass(std::mem::take(&mut shown).into_iter(), &mut shown)?;
         }
         count += shown.len();
         shown.clear();
