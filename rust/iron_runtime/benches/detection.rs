@@ -101,12 +101,14 @@ fn prompt_of_2_kb(bencher: divan::Bencher<'_, '_>) {
 }
 
 /// Pieces that make each detector begin again and again.
-const ADVERSARIAL: [&str; 14] = [
+const ADVERSARIAL: [&str; 16] = [
     "a",
     "1",
     "1 ",
     "4-",
     "sk-",
+    "glpat-",
+    "_authToken=",
     "eyJ.",
     "eyJ-",
     "@",
