@@ -4,6 +4,8 @@
 //! it can, which is right because what follows a row of varying length cannot begin with a character of it. A key is
 //! found or not in one reading of its bytes, without an automaton to build or to keep.
 
+use std::ops::Range;
+
 /// One alternative: row after row.
 type Rows = Vec<Row>;
 
@@ -41,9 +43,9 @@ impl Body {
         self.0.iter().all(clear)
     }
 
-    /// How many bytes from the beginning of `text` are a body, by the alternative that takes most.
-    pub(super) fn len_in(&self, text: &[u8]) -> Option<usize> {
-        self.0.iter().filter_map(|rows| len_of(rows, text)).max()
+    /// How many bytes of `text` from `at` on are a body, by the alternative that takes most.
+    pub(super) fn len_at(&self, text: &[u8], at: usize, runs: &mut Runs) -> Option<usize> {
+        self.0.iter().filter_map(|rows| len_of(rows, text, at, runs)).max()
     }
 
     /// A text for each alternative, with as many characters of each row as `draw` says of the most that it is given.
@@ -64,12 +66,35 @@ impl Body {
     }
 }
 
-fn len_of(rows: &Rows, text: &[u8]) -> Option<usize> {
-    rows.iter().try_fold(0, |at, row| {
-        let rest = text.get(at..)?;
-        let len = rest.iter().take(row.most).take_while(|byte| has(row.kind, **byte)).count();
+fn len_of(rows: &Rows, text: &[u8], from: usize, runs: &mut Runs) -> Option<usize> {
+    let end = rows.iter().try_fold(from, |at, row| {
+        let len = runs.len(text, at, row.kind).min(row.most);
         (len >= row.least).then_some(at + len)
-    })
+    })?;
+    Some(end - from)
+}
+
+/// Where rows of a kind that were read end: of prefixes that follow each other, each would read the same row again.
+#[derive(Debug, Default)]
+pub(super) struct Runs(Vec<(u128, Range<usize>)>);
+
+impl Runs {
+    /// How many bytes of a kind there are from `at` on. No byte is read twice for one kind while `at` grows.
+    fn len(&mut self, text: &[u8], at: usize, kind: u128) -> usize {
+        let known = self.0.iter_mut().find(|(own, _)| *own == kind);
+        if let Some((_, run)) = &known
+            && run.contains(&at)
+        {
+            return run.end - at;
+        }
+        let rest = text.get(at..).unwrap_or_default();
+        let len = rest.iter().take_while(|byte| has(kind, **byte)).count();
+        match known {
+            Some((_, run)) => *run = at..at + len,
+            None => self.0.push((kind, at..at + len)),
+        }
+        len
+    }
 }
 
 fn has(kind: u128, byte: u8) -> bool {
@@ -140,9 +165,18 @@ mod tests {
             ("12aé-us1", None),
             ("", None),
         ] {
-            assert_eq!(body.len_in(text.as_bytes()), len, "{text}");
+            assert_eq!(body.len_at(text.as_bytes(), 0, &mut Runs::default()), len, "{text}");
         }
         assert_eq!(body.longest(), 9);
+    }
+
+    #[test]
+    fn rows_that_were_read_are_as_long_as_the_first_time() {
+        let (body, text) = (Body::new("[a-f]{2,4}[0-9]{1,2}").unwrap(), b"abcdef12 ab1 abcd123");
+        let mut runs = Runs::default();
+        for at in (0..text.len()).chain([3, 0, 9]) {
+            assert_eq!(body.len_at(text, at, &mut runs), body.len_at(text, at, &mut Runs::default()), "{at}");
+        }
     }
 
     #[test]

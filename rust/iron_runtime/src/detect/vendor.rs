@@ -4,12 +4,13 @@ use serde::Deserialize;
 
 use super::Finding;
 use super::assignment::value_start;
-use super::body::Body;
+use super::body::{Body, Runs};
 use super::entity::Known;
 use super::placeholder::{entropy, is_placeholder};
 use super::view::View;
 
-/// No key in `vendors.toml` is longer behind its prefix.
+/// No key in `vendors.toml` is longer behind its prefix: streams wait for no more.
+#[cfg(test)]
 const LONGEST: usize = 320;
 /// The rules of `vendors.toml`.
 #[derive(Debug)]
@@ -83,15 +84,16 @@ impl Vendors {
 
     /// Add every key.
     pub(super) fn find(&self, view: &View<'_>, findings: &mut Vec<Finding>) {
+        let mut runs = Runs::default();
         for hit in &view.keys {
             let begins = !view.bytes[..hit.start].last().is_some_and(u8::is_ascii_alphanumeric);
             if let Some(rule) = self.rules.get(usize::from(hit.what)).filter(|_| begins) {
-                rule.find(view.bytes, hit.start, hit.end, findings);
+                rule.find(view.bytes, hit.start, hit.end, &mut runs, findings);
             }
         }
         for hit in &view.near {
             if let Some(rule) = self.rules.get(usize::from(hit.what)) {
-                rule.find(view.bytes, hit.end, hit.end, findings);
+                rule.find(view.bytes, hit.end, hit.end, &mut runs, findings);
             }
         }
     }
@@ -99,12 +101,12 @@ impl Vendors {
 
 impl Rule {
     /// Add the key that begins at `start` if its body, or what leads to it, begins at `from`.
-    fn find(&self, text: &[u8], start: usize, from: usize, findings: &mut Vec<Finding>) {
+    fn find(&self, text: &[u8], start: usize, from: usize, runs: &mut Runs, findings: &mut Vec<Finding>) {
         let at = if self.near.is_empty() { Some(from) } else { assigned(text, from) };
         let Some(at) = at else { return };
-        let window = &text[at..text.len().min(at + LONGEST)];
-        let Some(len) = self.body.len_in(window) else { return };
-        let (body, end) = (&window[..len], at + len);
+        let Some(len) = self.body.len_at(text, at, runs) else { return };
+        let end = at + len;
+        let body = &text[at..end];
         let goes_on = text.get(end).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
         if goes_on || entropy(body) < self.entropy.min(most_entropy(len)) || is_placeholder(body) {
             return;
