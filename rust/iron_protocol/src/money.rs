@@ -76,7 +76,7 @@ impl NanoUsd {
 #[non_exhaustive]
 pub enum MoneyError {
     /// Not a plain decimal number.
-    #[error("{0:?} is not an amount in US dollars: write digits with at most one point, such as \"0.50\"")]
+    #[error("{} is not an amount in US dollars: write digits with at most one point, such as \"0.50\"", told(.0))]
     NotANumber(String),
     /// Digits below a nano-dollar.
     #[error("{0:?} has more than nine digits after the point: the smallest amount is 0.000000001 USD")]
@@ -84,6 +84,12 @@ pub enum MoneyError {
     /// Beyond `i64` nano-dollars.
     #[error("{0:?} is too large: the largest amount is 9223372036.854775807 USD")]
     TooLarge(String),
+}
+
+/// A text that may be anything, a key in the wrong place as well: shown only if it looks like a number.
+fn told(text: &str) -> String {
+    let of_numbers = |c: char| c.is_ascii_digit() || " .,'_+-$€£eE".contains(c);
+    if text.chars().all(of_numbers) { format!("{text:?}") } else { "a text that is no number".to_owned() }
 }
 
 impl FromStr for NanoUsd {
