@@ -1,10 +1,15 @@
 //! What a reply has to be, and what becomes of one that is something else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use iron_protocol::ErrorCode;
-use iron_runtime::output::OutputInvalid;
-use iron_runtime::{CallContext, ChatRequest, Error, Event, Events, Happened, Settlement, Told};
+use iron_runtime::output::{OutputInvalid, OutputValidator, Validity};
+use iron_runtime::{
+    CallContext, ChatRequest, Error, Event, Events, Happened, Settlement, Text, Told, Violation,
+};
 use iron_simulator::{Fault, Match, Reply, Rule};
 use serde_json::{Value, json};
 
@@ -176,6 +181,39 @@ async fn an_answer_is_repaired_and_all_of_them_are_paid_for() {
         }
     }
     assert_eq!(repairs, [(1, 1), (2, 1)]);
+}
+
+/// Takes nothing but what says `Bergen`, and says nothing of what says `Oslo`.
+#[derive(Debug)]
+struct Choosy;
+
+impl OutputValidator for Choosy {
+    fn validate(&self, text: Text) -> BoxFuture<'static, Validity> {
+        let validity = match &*text {
+            text if text.contains("Bergen") => Validity::Valid,
+            text if text.contains("Oslo") => Validity::Unknown("nobody knows".to_owned()),
+            _ => Validity::Invalid(vec![Violation {
+                path: "city".to_owned(),
+                message: "is another".to_owned(),
+            }]),
+        };
+        async move { validity }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_validator_has_a_word_of_its_own_on_what_fits() {
+    let validated = || CallContext { validator: Some(Arc::new(Choosy)), ..repairing(1) };
+    let rig = Rig::new(answers(&[r#"{"city": "Paris"}"#, r#"{"city": "Bergen"}"#])).await;
+    let reply = soon(rig.client.chat(asking(&format()), validated())).await.unwrap();
+    assert_eq!(reply.report.repairs, 1);
+    let told = rig.simulator.requests()[1].body["messages"][2]["content"].to_string();
+    assert!(told.contains("- city: is another"), "{told}");
+    // What nobody can tell is not repaired.
+    let rig = Rig::new(answers(&[RIGHT])).await;
+    let error = soon(rig.client.chat(asking(&format()), validated())).await.unwrap_err();
+    assert!(error.to_string().ends_with("asks for: nobody knows"), "{error}");
+    assert_eq!(rig.stats().await.requests, 1);
 }
 
 #[tokio::test]
