@@ -115,6 +115,15 @@ def test_audited_finds_what_was_tidied_up(tmp_path):
     assert "exit code 3\n<Budget" in tidied
 
 
+def test_structured_output_is_repaired_where_that_is_paid_for(tmp_path):
+    printed = run("structured_output.py", tmp_path)
+    assert re.search(r"^1 repairs: invalid for [\d.]+ USD$", printed, re.MULTILINE)
+    assert '  inhabitants: the value is not of type "integer"\n' in printed
+    city = re.escape("City(name='Oslo', inhabitants=717710)")
+    assert re.search(rf"^0 repairs: {city} for [\d.]+ USD, 1 requests$", printed, re.MULTILINE)
+    assert re.search(rf"^2 repairs: {city} for [\d.]+ USD, 3 requests$", printed, re.MULTILINE)
+
+
 def test_streaming_shows_the_whole_and_stops_at_the_first_line(tmp_path):
     printed = run("streaming.py", tmp_path)
     assert "steam writes on the window pane,\n" in printed
