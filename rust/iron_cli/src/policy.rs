@@ -183,7 +183,7 @@ impl<'t> Verdict<'t> {
         let place = format!("{line}:{column}");
         let rule = rule.as_deref().map_or("no rule".to_owned(), |rule| format!("rule {rule:?}"));
         format!(
-            "{place:<7} {:<18} {:.2}  {:<7} {rule}  ({}; bytes {}..{})",
+            "{place:<7} {:<18} {:.2}  {:<12} {rule}  ({}; bytes {}..{})",
             finding.entity.to_string(),
             finding.score,
             action.as_str(),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// One choice of a reply, as somebody sees it who wants an output.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(crate) enum Said<'b> {
     /// A whole text.
     Text(Cow<'b, str>),

@@ -15,7 +15,6 @@ const MOST: usize = 64 * 1024;
 const OFTEN: usize = 1024;
 
 /// A text that is still coming.
-#[derive(Debug)]
 pub(crate) struct Window {
     direction: Direction,
     pace: Pace,
@@ -32,7 +31,7 @@ pub(crate) struct Window {
 }
 
 /// What may be shown now, and the decision that refuses what follows it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Shown {
     pub(crate) text: String,
     pub(crate) blocked: Option<Decision>,

@@ -10,7 +10,6 @@ use crate::call::Text;
 use crate::policy::Direction;
 
 /// A call of a tool.
-#[derive(Debug)]
 pub(crate) struct Called {
     pub(crate) name: Arc<str>,
     /// What the provider names the call by; functions called in the older form have none.

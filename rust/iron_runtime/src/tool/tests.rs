@@ -256,7 +256,7 @@ fn calls_of_every_form_and_choice_are_found() {
         json!({"function_call": "x"}),
     ] {
         let body = json!({"choices": [{"message": message}]}).to_string();
-        let denied = called(body.as_bytes()).unwrap_err();
+        let denied = called(body.as_bytes()).err().unwrap();
         assert_eq!((&*denied.rule, denied.tool), ("tools", None), "{body}");
     }
 }

@@ -17,13 +17,11 @@ pub(super) enum Step {
 }
 
 /// A text of a choice.
-#[derive(Debug)]
 pub(super) struct Channel {
     pub(super) path: Vec<Step>,
     kind: Kind,
 }
 
-#[derive(Debug)]
 enum Kind {
     /// Plain text.
     Text(Window),

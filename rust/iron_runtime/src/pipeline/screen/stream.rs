@@ -16,7 +16,6 @@ use crate::policy::{Chain, Direction, Pace, Told, Totals};
 use crate::provider::{Reading, Whole, WireFormat};
 
 /// A stream on its way through the policies that hold it.
-#[derive(Debug)]
 pub(crate) struct StreamScreen {
     policies: Arc<Chain>,
     totals: Totals,

@@ -15,7 +15,7 @@ const NAME: &str = "name";
 const INDEX: &str = "index";
 
 /// One choice of a stream.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Choice {
     pub(super) channels: Vec<Channel>,
     /// What was found in texts that have ended.
