@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use super::screen::Pseudonyms;
 use super::screen::{Asker, Event, spoken, unreadable};
 use super::tools::denied;
-use super::{Call, Pseudonyms, StreamScreen};
+use super::{Call, StreamScreen};
 use crate::Error;
 use crate::call::Chunk;
 use crate::policy::{Told, Totals};
