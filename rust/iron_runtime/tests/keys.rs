@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use iron_protocol::ErrorCode;
 use iron_runtime::{CallReport, Error};
-use iron_simulator::{Fault, Match, Reply, RetryAfter, Rule, StatusFault};
+use iron_simulator::{Bare, Fault, Match, Reply, RetryAfter, Rule, StatusFault};
 use serde_json::json;
 
 use crate::rig::{Rig, ask, soon, within};
@@ -116,4 +116,29 @@ async fn an_upstream_of_one_key_may_have_limits_of_its_own() {
         assert_eq!(call(&rig).await.unwrap().attempts, 1);
     }
     assert_eq!(requests(&rig)["aaaa"], 1);
+}
+
+#[tokio::test]
+async fn a_key_that_a_provider_quotes_is_in_no_error() {
+    let said = format!("you sent {} and \"team/one-and-two\"", KEYS[0]);
+    let refusal =
+        |status| Fault::Status(StatusFault { message: Some(said.clone()), ..StatusFault::new(status) });
+    let garbled =
+        Rule { fault: Some(Fault::MalformedJson(Bare::default())), ..Reply::text(said.clone()).into() };
+    let changes = json!({
+        "providers": {"sim": {"api_key": KEYS[0], "headers": {"x-team": "\"team/one-and-two\""}}},
+        "retry": {"max_attempts": 1},
+    });
+    for rule in [refusal(400).into(), refusal(401).into(), refusal(429).into(), garbled] {
+        let told = format!("{rule:?}");
+        let rig = Rig::with(vec![rule], changes.clone()).await;
+        let error = soon(rig.client.chat(ask("x", 50), within([]))).await.unwrap_err();
+        let body = match &error {
+            Error::UpstreamStatus { body, .. } => String::from_utf8_lossy(body),
+            _ => "".into(),
+        };
+        let shown = format!("{error} {error:?} {body}");
+        assert!(shown.contains("you sent *** and ***"), "{told}: {shown}");
+        assert!(!shown.contains(KEYS[0]) && !shown.contains("one-and-two"), "{told}: {shown}");
+    }
 }

@@ -63,6 +63,7 @@ pub use reliability::{BreakerSettings, RetrySettings};
 pub use route::{RouteSettings, Strategy};
 pub use router::{RouterConfig, RouterSettings, RouterToken, TokenSettings};
 pub use schema::schema;
+pub(crate) use secret::HIDDEN;
 pub use secret::Secret;
 pub use template::template;
 pub use token::{TokenDigest, new_token};

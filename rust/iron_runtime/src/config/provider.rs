@@ -150,13 +150,15 @@ fn headers(
         };
         headers.insert(header, hidden(&value, || place.clone())?);
     }
-    let from_vendor = vendor.headers.iter().map(|(header, value)| (header, value.as_str()));
-    let from_settings = given.iter().map(|(header, value)| (header, value.reveal()));
-    for (header, value) in from_vendor.chain(from_settings) {
+    let from_vendor = vendor.headers.iter().map(|(header, value)| (header, value.as_str(), false));
+    let from_settings = given.iter().map(|(header, value)| (header, value.reveal(), true));
+    for (header, value, secret) in from_vendor.chain(from_settings) {
         let place = || format!("providers.{name}.headers.{header}");
         let header = HeaderName::try_from(header.as_str())
             .map_err(|_| Error::config(format!("{}: not a header name", place())))?;
-        headers.insert(header, hidden(value, place)?);
+        let mut value = hidden(value, place)?;
+        value.set_sensitive(secret);
+        headers.insert(header, value);
     }
     Ok(headers)
 }

@@ -26,7 +26,7 @@ impl Secret {
 }
 
 /// What stands for a secret wherever one would be shown.
-pub(super) const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! A reply on its way in.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,12 +12,13 @@ use tokio::time::timeout_at;
 use super::failure::{Billing, Failure, Retry, cause, connection};
 use super::http::Deadlines;
 use super::quota::used_up;
+use super::quoted::{text_without_secrets, without_secrets};
 use super::retry::retry_after;
 use crate::Error;
 use crate::clock::{Instant, calendar_now, now};
-use crate::config::Target;
+use crate::config::{Provider, Target};
 use crate::error::TimeoutPhase;
-use crate::provider::{Told, WireFormat};
+use crate::provider::Told;
 
 /// The largest reply body that is read into memory, decompressed.
 const MOST_REPLY_BYTES: usize = 64 * 1024 * 1024;
@@ -28,8 +30,8 @@ const END_OF_BODY: Duration = Duration::from_millis(50);
 /// A reply whose headers are in and whose body is not read.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    upstream: String,
-    pub(super) format: WireFormat,
+    upstream: Arc<str>,
+    pub(super) provider: Arc<Provider>,
     pub(super) response: Response,
     deadlines: Deadlines,
     /// A part of the reply has come.
@@ -54,8 +56,8 @@ impl Exchange {
         waited: Duration,
     ) -> Result<Self, Failure> {
         let exchange = Self {
-            upstream: target.name.to_string(),
-            format: target.provider.format,
+            upstream: Arc::clone(&target.name),
+            provider: Arc::clone(&target.provider),
             response,
             deadlines,
             begun: false,
@@ -171,12 +173,14 @@ impl Exchange {
 
     /// A reply that succeeded by its status and is none by its body.
     pub(crate) fn malformed(&self, told: Told, body: Bytes) -> Error {
+        let message = told.message.unwrap_or_else(|| "an error without a message".to_owned());
+        let secrets = &self.provider.headers;
         Error::UpstreamStatus {
-            upstream: self.upstream.clone(),
+            upstream: self.upstream.to_string(),
             status: self.status(),
             meant: told.status,
-            message: told.message.unwrap_or_else(|| "an error without a message".to_owned()),
-            body: kept(body),
+            message: text_without_secrets(message, secrets),
+            body: kept(without_secrets(body, secrets)),
         }
     }
 
@@ -220,11 +224,12 @@ impl Exchange {
                 break;
             }
         }
-        let body = body.freeze();
-        let told = self.format.error(&body);
+        let body = without_secrets(body.freeze(), &self.provider.headers);
+        let told = self.provider.format.error(&body);
         let retry = retry(status, &told, asked);
         let message = told.message.unwrap_or_else(|| "no message".to_owned());
-        let upstream = self.upstream;
+        let message = text_without_secrets(message, &self.provider.headers);
+        let upstream = self.upstream.to_string();
         let error = if status == 429 {
             let message = format!("{upstream} answered 429: {message}");
             Error::RateLimited {

@@ -9,6 +9,7 @@ mod http;
 mod opening;
 mod pool;
 mod quota;
+mod quoted;
 mod retry;
 mod retry_budget;
 mod sse;

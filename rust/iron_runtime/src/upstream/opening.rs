@@ -31,8 +31,10 @@ impl Exchange {
     /// Dropping the future loses what came.
     pub(crate) async fn open(&mut self, request: &ChatRequest) -> Result<(), Failure> {
         self.events().await?;
-        let mut opening =
-            Opening { decoder: EventDecoder::default(), reading: Reading::new(self.format, request) };
+        let mut opening = Opening {
+            decoder: EventDecoder::default(),
+            reading: Reading::new(self.provider.format, request),
+        };
         let (mut seen, mut bytes) = (Vec::new(), 0);
         while bytes < MOST_OPENING_BYTES
             && let Some(piece) = self.piece().await?
@@ -69,7 +71,7 @@ impl Exchange {
             body.extend_from_slice(&piece);
         }
         let body = body.freeze();
-        let told = match self.format.reply(&body) {
+        let told = match self.provider.format.reply(&body) {
             Ok(_) => Told::wrong("it sent one body where a stream was asked for"),
             Err(told) => told,
         };
@@ -94,7 +96,9 @@ impl Opening {
         }
         match decoded {
             Ok(()) => Ok(false),
-            Err(EventFault::Named(data)) => passing(exchange.no_reply(exchange.format.error(&data), data)),
+            Err(EventFault::Named(data)) => {
+                passing(exchange.no_reply(exchange.provider.format.error(&data), data))
+            }
             Err(EventFault::TooLong) => Ok(true),
         }
     }
