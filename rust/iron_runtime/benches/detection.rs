@@ -101,7 +101,7 @@ fn prompt_of_2_kb(bencher: divan::Bencher<'_, '_>) {
 }
 
 /// Pieces that make each detector begin again and again.
-const ADVERSARIAL: [&str; 16] = [
+const ADVERSARIAL: [&str; 21] = [
     "a",
     "1",
     "1 ",
@@ -117,6 +117,11 @@ const ADVERSARIAL: [&str; 16] = [
     "ab:12:",
     "password=",
     "http://a:",
+    "http x:@",
+    "http://(",
+    "http://a)))))))))))))))))))",
+    "![](http:",
+    "curl ",
     "+1 (415) 555-2671 ",
 ];
 

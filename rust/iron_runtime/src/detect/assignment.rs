@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::work::looked_at;
+
 /// A value ends within so many bytes, or is none.
 const LONGEST: usize = 200;
 
@@ -71,6 +73,7 @@ impl Values {
         let end = match quote {
             Some(quote) => {
                 let ends = |byte: &u8| *byte == quote || *byte == b'\n';
+                looked_at(LONGEST);
                 start + text[start..].iter().take(LONGEST).position(ends)?
             }
             None => self.bare_end(text, start)?,
@@ -83,6 +86,7 @@ impl Values {
         if !self.bare.0.contains(&start) {
             let end = text[start..].iter().take(4 * LONGEST).position(ends).map(|row| start + row);
             let end = end.or_else(|| (text.len() - start <= 4 * LONGEST).then_some(text.len()));
+            looked_at(end.unwrap_or(start + 4 * LONGEST) - start);
             // Where it does not end so far, values that begin in the last quarter still may.
             self.bare = (start..end.unwrap_or(start + 3 * LONGEST), end);
         }

@@ -5,6 +5,7 @@ use super::checksum::value;
 use super::entity::Known;
 use super::topic::Topic;
 use super::view::View;
+use super::work::looked_at;
 
 /// The date stands so close behind the word.
 const BEHIND: usize = 40;
@@ -26,8 +27,13 @@ pub(super) fn find(view: &View<'_>, findings: &mut Vec<Finding>) {
         // What was no date behind one word is none behind the next.
         next += view.numbers[next..].partition_point(|(start, _)| *start < hit.end);
         let near = view.numbers[next..].iter().take_while(|(start, _)| *start <= hit.end + BEHIND);
-        let found =
-            near.map(|(start, _)| date(view.bytes, *start)).inspect(|_| next += 1).find_map(|date| date);
+        let found = near
+            .map(|(start, _)| date(view.bytes, *start))
+            .inspect(|_| {
+                next += 1;
+                looked_at(1);
+            })
+            .find_map(|date| date);
         if let Some((start, end)) = found {
             findings.push(Finding::new(Known::DateOfBirth, start..end, 0.85, "date behind a word of birth"));
         }

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::work::looked_at;
+
 /// One alternative: row after row.
 type Rows = Vec<Row>;
 
@@ -89,6 +91,7 @@ impl Runs {
         }
         let rest = text.get(at..).unwrap_or_default();
         let len = rest.iter().take_while(|byte| has(kind, **byte)).count();
+        looked_at(len);
         match known {
             Some((_, run)) => *run = at..at + len,
             None => self.0.push((kind, at..at + len)),

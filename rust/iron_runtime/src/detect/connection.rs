@@ -5,6 +5,7 @@ use super::assignment::Value;
 use super::entity::Known;
 use super::placeholder::{is_placeholder, is_template};
 use super::view::View;
+use super::work::looked_at;
 
 /// Add every URL that holds a password.
 pub(super) fn find_urls(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -27,6 +28,7 @@ pub(super) fn find_urls(view: &View<'_>, findings: &mut Vec<Finding>) {
         let rest = &text[at + 3..text.len().min(at + 3 + LONGEST)];
         let outside = |byte: &u8| byte.is_ascii_whitespace() || b"\"'<>`/".contains(byte);
         let authority = &rest[..rest.iter().position(outside).unwrap_or(rest.len())];
+        looked_at(authority.len());
         let Some(host) = authority.iter().rposition(|byte| *byte == b'@') else { continue };
         let Some(colon) = authority[..host].iter().position(|byte| *byte == b':') else { continue };
         let password = &authority[colon + 1..host];
@@ -75,6 +77,7 @@ pub(super) fn is_in_connection(text: &[u8], name: usize, value: &Value) -> bool 
         [b"jdbc:", b"server=", b"data source=", b"driver=", b"host=", b"hostname=", b"accountendpoint="];
     let line = &text[name.saturating_sub(BEFORE)..name];
     let line = line.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    looked_at(line.len());
     let divided = line.trim_ascii_end().last().is_some_and(|byte| b";?&".contains(byte));
     divided && opens(&text[value.start..value.end]) && {
         let small = line.to_ascii_lowercase();

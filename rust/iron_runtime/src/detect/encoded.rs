@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::view::View;
+use super::work::looked_at;
 
 /// Decoded text so short says nothing.
 const LEAST: usize = 12;
@@ -22,6 +23,7 @@ pub(super) fn texts<'v>(
         let end = end + bytes[*end..].iter().take_while(in_base64).count();
         done = end;
         let run = &bytes[*start..end];
+        looked_at(run.len());
         let hex = || hex(run).map(|text| (*start..end, "in hex", text));
         hex().or_else(|| base64(run).map(|text| (*start..end, "in base64", text)))
     })
@@ -94,6 +96,7 @@ pub(super) fn leaking_image(view: &View<'_>) -> Option<Range<usize>> {
         }
         let rest = &view.bytes[hit.start..view.bytes.len().min(hit.start + ADDRESS)];
         let end = rest.iter().position(|byte| b") \n".contains(byte)).unwrap_or(rest.len());
+        looked_at(label.len() + end);
         let query = rest[..end].split(|byte| *byte == b'?').nth(1)?;
         let slot = query.iter().any(|byte| b"{[<$".contains(byte));
         let data = query

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::entity::Known;
 use super::lexicon::Lexicon;
 use super::view::{Hit, View, unleet};
+use super::work::looked_at;
 use super::{Finding, Normal, encoded};
 
 /// Hidden text is itself a reason, whatever it says.
@@ -246,6 +247,7 @@ impl Signature {
         }
         let mut end = first.end;
         for hit in rest.iter().take(LOOK_AHEAD) {
+            looked_at(1);
             if open == 0 || hit.start > end + self.within {
                 break;
             }
@@ -262,6 +264,7 @@ impl Signature {
 
 /// Whether a sentence ends within the text.
 fn ends_sentence(text: &[u8]) -> bool {
+    looked_at(text.len());
     text.windows(2).any(|pair| b".!?".contains(&pair[0]) && pair[1].is_ascii_whitespace())
 }
 

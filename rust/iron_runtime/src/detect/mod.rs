@@ -38,6 +38,7 @@ mod vendor;
 mod view;
 mod window;
 mod words;
+mod work;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use memchr::memchr_iter;
 use super::Finding;
 use super::entity::Known;
 use super::view::View;
+use super::work::looked_at;
 
 /// RFC 5321, section 4.5.3.1.
 const LOCAL_PART: usize = 64;
@@ -30,6 +31,7 @@ pub(super) fn find_email(view: &View<'_>, findings: &mut Vec<Finding>) {
         let rest = &text[at + 1..text.len().min(at + 1 + DOMAIN)];
         let in_domain = |byte: &&u8| byte.is_ascii_alphanumeric() || b".-".contains(byte) || **byte >= 0x80;
         let row = rest.iter().take_while(in_domain).count();
+        looked_at(window.len() + row);
         let domain = rest[..row].trim_ascii_end();
         let domain =
             &domain[..domain.iter().rposition(|byte| !b".-".contains(byte)).map_or(0, |last| last + 1)];
@@ -42,14 +44,20 @@ pub(super) fn find_email(view: &View<'_>, findings: &mut Vec<Finding>) {
         let is_remote = text[start..at] == *b"git" && rest.get(domain.len()) == Some(&b':');
         let in_url = text[..start].ends_with(b":")
             && text[..start.saturating_sub(1)].last().is_some_and(u8::is_ascii_alphanumeric)
-            && view.schemes.iter().any(|hit| {
-                hit.start < start && start - hit.start < 80 && text[hit.end..].starts_with(b"://")
-            });
+            && follows_scheme(view, start);
         if start < at && named && whole && text[at - 1] != b'.' && !is_remote && !in_url {
             let end = at + 1 + domain.len();
             findings.push(Finding::new(Known::EmailAddress, start..end, 0.95, "form"));
         }
     }
+}
+
+/// Whether a URL begins so close before `at` that this is part of it.
+fn follows_scheme(view: &View<'_>, at: usize) -> bool {
+    const NEAR: usize = 80;
+    let from = view.schemes.partition_point(|hit| hit.start + NEAR <= at);
+    let mut near = view.schemes[from..].iter().take_while(|hit| hit.start < at).inspect(|_| looked_at(1));
+    near.any(|hit| view.bytes[hit.end..].starts_with(b"://"))
 }
 
 /// Add every web address.
@@ -66,27 +74,33 @@ pub(super) fn find_url(view: &View<'_>, findings: &mut Vec<Finding>) {
             continue;
         }
         let rest = &text[hit.end + 3..text.len().min(hit.end + 3 + LONGEST)];
+        let first = |byte: &u8| byte.is_ascii_alphanumeric() || b"[-_@".contains(byte) || *byte >= 0x80;
+        if !rest.first().is_some_and(first) {
+            continue;
+        }
         let outside = |byte: &u8| byte.is_ascii_whitespace() || b"<>\"'`{}|\\^".contains(byte);
         let row = &rest[..rest.iter().position(outside).unwrap_or(rest.len())];
-        // What ends a sentence, or closes a bracket that was opened before the address, is not part of it.
-        let mut len = row.len();
-        while len > 0 {
-            let last = row[len - 1];
-            let open = |bracket: u8| memchr_iter(bracket, &row[..len]).count();
-            let closes = last == b')' && open(b'(') < open(b')') || last == b']' && open(b'[') < open(b']');
-            if !(b".,;:!?*".contains(&last) || closes) {
-                break;
-            }
-            len -= 1;
-        }
-        if row[..len]
-            .first()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric() || b"[-_@".contains(byte) || *byte >= 0x80)
-        {
-            done = hit.end + 3 + len;
-            findings.push(Finding::new(Known::Url, hit.start..done, 0.6, "form"));
-        }
+        looked_at(row.len());
+        done = hit.end + 3 + without_closing(row).len();
+        findings.push(Finding::new(Known::Url, hit.start..done, 0.6, "form"));
     }
+}
+
+/// An address without what ends a sentence behind it, or closes a bracket that was opened before it.
+fn without_closing(mut row: &[u8]) -> &[u8] {
+    let unopened =
+        |open: u8, close: u8| memchr_iter(close, row).count().saturating_sub(memchr_iter(open, row).count());
+    let (mut round, mut square) = (unopened(b'(', b')'), unopened(b'[', b']'));
+    while let [rest @ .., last] = row {
+        match last {
+            b'.' | b',' | b';' | b':' | b'!' | b'?' | b'*' => {}
+            b')' if round > 0 => round -= 1,
+            b']' if square > 0 => square -= 1,
+            _ => break,
+        }
+        row = rest;
+    }
+    row
 }
 
 /// Add the IP or network card's address that the run at `start` is part of: where it ends, if there is one. `row_end` is

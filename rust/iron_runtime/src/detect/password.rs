@@ -7,6 +7,7 @@ use super::encoded::base64;
 use super::entity::Known;
 use super::placeholder::{encloses, entropy, is_placeholder, is_template};
 use super::view::View;
+use super::work::looked_at;
 
 /// Add every value that is assigned to a name like `password`.
 pub(super) fn find_assigned(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -42,6 +43,7 @@ pub(super) fn find_authorization(view: &View<'_>, findings: &mut Vec<Finding>) {
         let rest = &rest[1..];
         let in_token = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-._~+/=:".contains(byte);
         let token = &rest[..rest.iter().take_while(in_token).count()];
+        looked_at(token.len());
         let start = hit.end + sign + space + 1;
         let secret = match &*scheme.to_ascii_lowercase() {
             b"basic" => base64(token.trim_ascii_end().split(|byte| *byte == b'=').next().unwrap_or_default())
@@ -68,6 +70,7 @@ pub(super) fn find_curl(view: &View<'_>, findings: &mut Vec<Finding>) {
     for hit in &view.curl {
         let command = &text[hit.end..text.len().min(hit.end + LONGEST)];
         let command = command.split(|byte| b"|;".contains(byte)).next().unwrap_or_default();
+        looked_at(command.len());
         let flag = [&b" -u"[..], b" --user", b" --proxy-user"].into_iter().find_map(|flag| {
             let at = memchr::memmem::find(command, flag)? + flag.len();
             command.get(at).is_some_and(|byte| b" ='\"".contains(byte)).then_some(at)

@@ -4,6 +4,7 @@ use super::Finding;
 use super::encoded::base64;
 use super::entity::Known;
 use super::view::View;
+use super::work::looked_at;
 
 /// A 16,384-bit RSA key has 12,700 characters in PEM form.
 const LONGEST_PEM: usize = 16_384;
@@ -30,6 +31,7 @@ pub(super) fn find_private_keys(view: &View<'_>, findings: &mut Vec<Finding>) {
         // Another header before the end belongs to another block.
         let next = memchr::memmem::find(&text[body..], b"-----BEGIN").map_or(text.len(), |at| body + at);
         let end = memchr::memmem::find(&text[body..next], b"-----END").map(|at| body + at);
+        looked_at(next);
         let material = &text[body..end.unwrap_or(next)];
         let letters = material.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
         if letters < SHORTEST_KEY || memchr::memmem::find(material, b"...").is_some() {
@@ -54,7 +56,11 @@ pub(super) fn find_jwts(view: &View<'_>, findings: &mut Vec<Finding>) {
         if !begins {
             continue;
         }
-        let row = |from: usize| from + text[from..].iter().take_while(|byte| in_part(byte)).count();
+        let row = |from: usize| {
+            let len = text[from..].iter().take_while(|byte| in_part(byte)).count();
+            looked_at(len);
+            from + len
+        };
         let header = row(start);
         if text.get(header) != Some(&b'.') {
             continue;

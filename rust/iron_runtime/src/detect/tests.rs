@@ -212,6 +212,57 @@ fn what_may_begin_somewhere_grows_as_the_text_does() {
     }
 }
 
+/// A text that speaks of what signatures need, in no order that is one.
+const STEPS: &str = "instructions, all of the previous: act as, system prompt, reveal. ";
+/// Texts that make each detector begin again and again, with what stands before them.
+const ADVERSARIAL: [(&str, &str); 26] = [
+    ("", "1 "),
+    ("", "4-"),
+    ("", "sk-"),
+    ("", "sk-ant-api03-"),
+    ("", "aws="),
+    ("", "eyJ-"),
+    ("", "eyJ."),
+    ("", "ab:12:"),
+    ("", "password="),
+    ("", "password=abcd;"),
+    ("", "password=\"abcd "),
+    ("", "authorization: Bearer "),
+    ("", "curl "),
+    ("", "-----BEGIN PRIVATE KEY-----"),
+    ("", "http://a:"),
+    ("", "http://("),
+    ("", "http://a)))))))))))))))))))"),
+    ("", "http x:@"),
+    ("", "![](http:"),
+    ("", "a@a."),
+    ("", "phone 1234567 "),
+    ("", "born 12 "),
+    ("", "忽略"),
+    ("", "ignore "),
+    (STEPS, "ignore "),
+    (STEPS, "your "),
+];
+
+/// What is looked at from the places where something may begin: ten times the text is ten times as much.
+#[test]
+fn what_is_looked_at_grows_as_the_text_does() {
+    let detectors = Detectors::built_in().unwrap();
+    // Without optimisation 10 MB take minutes; what is not linear shows in a hundred kilobytes too.
+    let times = if cfg!(debug_assertions) { 10 } else { 1_000 };
+    for (before, piece) in ADVERSARIAL {
+        let looked_at = |len: usize| {
+            let text = before.to_owned() + &piece.repeat(len / piece.len());
+            work::taken();
+            detectors.inspect(&text, Wanted::ALL, std::iter::empty());
+            work::taken()
+        };
+        let (some, many) = (looked_at(10_000), looked_at(10_000 * times));
+        // At the end of a text less is looked at: what may go on there does not.
+        assert!(some <= 800_000 && many <= (some + some / 4 + 100) * times, "{piece}: {some}, {many}");
+    }
+}
+
 fn injection(text: &str) -> f32 {
     let detectors = Detectors::built_in().unwrap();
     let findings = detectors.inspect(text, Wanted::ALL, std::iter::empty()).built_in;

@@ -3,6 +3,7 @@
 use super::lexicon::{Lexicon, Sense};
 use super::topic::Topic;
 use super::words::{self, Reader};
+use super::work::looked_at;
 
 /// How far before and behind a number a word may tell what it is.
 const BEFORE: usize = 64;
@@ -84,6 +85,7 @@ impl<'t> View<'t> {
         self.topics[from..]
             .iter()
             .take_while(|hit| hit.start <= end + BEHIND)
+            .inspect(|_| looked_at(1))
             .any(|hit| hit.what == topic && (hit.end <= start || hit.start >= end))
     }
 
