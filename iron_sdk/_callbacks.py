@@ -1,4 +1,4 @@
-"""Callables of the user's own, asked in the midst of calls: detectors and approvers."""
+"""Callables of the user's own, asked in the midst of calls: detectors, approvers, and classes of output."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, replace
 from inspect import isawaitable, iscoroutinefunction, signature
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from iron_sdk import _answers, _threads
+from iron_sdk import _threads
+from iron_sdk._asking import Asking, Called
 from iron_sdk._errors import ConfigError
+from iron_sdk._output import Refusal
 
 if TYPE_CHECKING:
     from asyncio import Task
     from collections.abc import Callable
 
+    from iron_sdk._asking import Key
     from iron_sdk._caller import CallerKey
     from iron_sdk._iron import Port, Question
+    from iron_sdk._output import Output
 
 T = TypeVar("T")
-
-Key: TypeAlias = "tuple[str, str]"
-"""Who is asked: `detector` and its name, or `approval` and who decides."""
 
 # Callables inside of which this code runs.
 _inside: ContextVar[frozenset[Key]] = ContextVar("iron_sdk_inside", default=frozenset())
@@ -37,30 +38,21 @@ _lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class _Called:
-    """A callable, and how it wants to be called."""
-
-    function: Callable[..., object]
-    is_async: bool
-    takes_direction: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Callbacks:
     """What a client was given to call."""
 
-    detectors: Mapping[str, _Called]
-    approve: _Called | None
+    detectors: Mapping[str, Called]
+    approve: Called | None
 
-    def caller(self, approve: object) -> Caller:
+    def caller(self, approve: object, output: Output | None = None) -> Caller:
         """Give the caller of one call, which is made in this context.
 
-        `approve` stands before that of the client.
+        `approve` stands before that of the client; the call's output is to be `output`.
 
         Raises:
             ConfigError: It cannot be called.
         """
-        return Caller(self if approve is None else replace(self, approve=_approver(approve)))
+        return Caller(self if approve is None else replace(self, approve=_approver(approve)), output)
 
 
 NOTHING = Callbacks({}, None)
@@ -76,14 +68,14 @@ def accept(detectors: object, approve: object) -> Callbacks:
     return Callbacks(_detectors(detectors), None if approve is None else _approver(approve))
 
 
-def _detectors(detectors: object) -> dict[str, _Called]:
+def _detectors(detectors: object) -> dict[str, Called]:
     if detectors is None:
         return {}
     if not isinstance(detectors, Mapping):
         kind = type(detectors).__name__
         raise ConfigError(f'detectors is of type {kind}; give a mapping such as {{"toxicity": a_function}}')
     given = cast("Mapping[object, object]", detectors)
-    accepted: dict[str, _Called] = {}
+    accepted: dict[str, Called] = {}
     for name, function in given.items():
         if not isinstance(name, str):
             raise ConfigError(f"detectors has a name of type {type(name).__name__}; give text")
@@ -97,24 +89,34 @@ def _detectors(detectors: object) -> dict[str, _Called]:
     return accepted
 
 
-def _approver(function: object) -> _Called:
+def _approver(function: object) -> Called:
     return _called("approve", function)
 
 
-def _called(place: str, function: object) -> _Called:
+def _called(place: str, function: object) -> Called:
     if not callable(function):
         raise ConfigError(f"{place} is of type {type(function).__name__}; give a function, async or not")
     is_async = iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
-    return _Called(function, is_async)
+    return Called(function, is_async)
 
 
 class Caller:
     """One call, to the callables that it asks: they see the context in which it was made."""
 
-    __slots__ = ("__weakref__", "_callbacks", "_context", "_number", "_port", "_raised", "_running")
+    __slots__ = (
+        "__weakref__",
+        "_callbacks",
+        "_context",
+        "_number",
+        "_output",
+        "_port",
+        "_raised",
+        "_running",
+    )
 
-    def __init__(self, callbacks: Callbacks) -> None:
+    def __init__(self, callbacks: Callbacks, output: Output | None) -> None:
         self._callbacks = callbacks
+        self._output = output
         self._context = copy_context()
         self._number = next(_numbers)
         self._port: Port | None = None
@@ -126,7 +128,7 @@ class Caller:
     def by(self, find_port: Callable[[], Port]) -> CallerKey:
         """Be asked on the loop of a port from now on; what the core knows the caller by."""
         self._port = port = find_port()
-        return port, self._number, self._callbacks.approve is not None
+        return port, self._number, self._callbacks.approve is not None, self._output is not None
 
     def by_thread(self) -> CallerKey:
         """Be asked on a loop of our own."""
@@ -140,9 +142,10 @@ class Caller:
 
     def ask(self, question: Question) -> None:
         """Put a question to its callable, on the thread of the port's loop."""
-        asking = _Asking.of(self._callbacks, question)
+        asking = Asking.of(self._callbacks, self._output, question)
         if asking.key in self._context.get(_inside, frozenset()):
-            wrong = "a callable cannot make a call that asks it again: give that call a client without it"
+            other = "another class" if asking.key[0] == "output" else "a client without it"
+            wrong = f"a callable cannot make a call that asks it again: give that call {other}"
             self.fail(asking, RuntimeError(wrong))
         elif asking.called.is_async:
             self.start(asking, None)
@@ -155,7 +158,7 @@ class Caller:
         if task is not None:
             task.cancel()
 
-    def start(self, asking: _Asking, begun: object) -> None:
+    def start(self, asking: Asking, begun: object) -> None:
         """Run a callable as a task of the loop; `begun` is what it gave to be awaited, if it was called."""
         if self._port is None or not asking.question.is_open():
             if isinstance(begun, Coroutine):
@@ -167,7 +170,7 @@ class Caller:
         self._running[number] = task
         task.add_done_callback(lambda done: self._end(number, done))
 
-    def start_soon(self, asking: _Asking, begun: object) -> None:
+    def start_soon(self, asking: Asking, begun: object) -> None:
         """Do that from another thread."""
         if self._port is not None:
             self._port.loop.call_soon_threadsafe(self.start, asking, begun)
@@ -178,16 +181,22 @@ class Caller:
         context.run(_inside.set, context.get(_inside, frozenset()) | {key})
         return context.run(function)
 
-    def fail(self, asking: _Asking, error: BaseException) -> None:
+    def answer(self, asking: Asking, value: object) -> None:
+        """Answer with what a callable gave, and keep what it raised, if that is what it gave."""
+        if isinstance(value, Refusal):
+            self._raised[asking.question.number()] = value.raised
+        asking.answer(value)
+
+    def fail(self, asking: Asking, error: BaseException) -> None:
         """Let the call fail for what its callable did."""
         if asking.question.is_open():
             self._raised[asking.question.number()] = error
             asking.question.failed(type(error).__name__)
 
-    async def _wait(self, asking: _Asking, begun: object) -> None:
+    async def _wait(self, asking: Asking, begun: object) -> None:
         try:
             value = asking.call() if begun is None else begun
-            asking.answer(await value if isawaitable(value) else value)
+            self.answer(asking, await value if isawaitable(value) else value)
         except BaseException as error:
             self.fail(asking, error)
             # What ends a task or the program is not kept from it.
@@ -202,52 +211,11 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
-    """A question, and the callable that it is put to."""
-
-    question: Question
-    key: Key
-    called: _Called
-    call: Callable[[], object]
-    answer: Callable[[object], None]
-
-    @classmethod
-    def of(cls, callbacks: Callbacks, question: Question) -> _Asking:
-        text = question.about_text()
-        return cls._text(callbacks, question, *text) if text is not None else cls._tool(callbacks, question)
-
-    @classmethod
-    def _text(cls, callbacks: Callbacks, question: Question, name: str, text: str, direction: str) -> _Asking:
-        called = callbacks.detectors[name]
-        more = {"direction": direction} if called.takes_direction else {}
-        return cls(
-            question,
-            ("detector", name),
-            called,
-            lambda: called.function(text, **more),
-            lambda value: question.found(_answers.matches(value, text)),
-        )
-
-    @classmethod
-    def _tool(cls, callbacks: Callbacks, question: Question) -> _Asking:
-        called, about = callbacks.approve, question.about_tool()
-        if called is None or about is None:
-            raise LookupError("nobody decides about tools here")
-        return cls(
-            question,
-            ("approval", str(id(called.function))),
-            called,
-            lambda: called.function(_answers.approval_request(about)),
-            lambda value: question.decided(_answers.refusal(value)),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class _Blocking:
     """A job for a thread: a function that may block."""
 
     caller: Caller
-    asking: _Asking
+    asking: Asking
 
     def __call__(self) -> None:
         caller, asking = self.caller, self.asking
@@ -259,7 +227,7 @@ class _Blocking:
                 # It is asynchronous after all, which only calling it could tell.
                 caller.start_soon(asking, value)
             else:
-                asking.answer(value)
+                caller.answer(asking, value)
         except BaseException as error:  # noqa: BLE001 - whatever it raises, the call fails for it, and not the thread
             caller.fail(asking, error)
 

@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from iron_sdk._iron import Port
 
 
-CallerKey: TypeAlias = "tuple[Port, int, bool]"
-"""What the core knows a caller by: the port of its loop, its number, and whether it decides about tools."""
+CallerKey: TypeAlias = "tuple[Port, int, bool, bool]"
+"""What the core knows a caller by.
+
+The port of its loop, its number, and whether it decides about tools and has a word on output.
+"""
 
 
 class CallerLike(Protocol):

@@ -10,6 +10,7 @@ from iron_sdk._config import open_client
 from iron_sdk._embeddings import Embeddings
 from iron_sdk._logging import note_level
 from iron_sdk._loop import current_port
+from iron_sdk._output import Output
 from iron_sdk._override import override
 from iron_sdk._schema import response_format as lower_format
 from iron_sdk._scope import current_scope
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from iron_sdk._caller import CallerLike
     from iron_sdk._events import Events
     from iron_sdk._options import ChatOptions, EmbedOptions
-    from iron_sdk._schema import Parse
     from iron_sdk._stats import Stats
     from iron_sdk._types import Money
 
@@ -76,12 +76,12 @@ class ClientBase:
             detectors=[] if self._callbacks is None else list(self._callbacks.detectors),
         )
 
-    def _caller(self, approve: object = None) -> CallerLike:
-        if approve is None:
+    def _caller(self, approve: object = None, output: Output | None = None) -> CallerLike:
+        if approve is None and output is None:
             return NOBODY if self._callbacks is None else self._callbacks.caller(None)
         from iron_sdk._callbacks import NOTHING
 
-        return (self._callbacks or NOTHING).caller(approve)
+        return (self._callbacks or NOTHING).caller(approve, output)
 
     @property
     def budget(self) -> Budget | None:
@@ -236,8 +236,8 @@ class Client(ClientBase):
         Args:
             messages: What the user says, or a list of messages as OpenAI shapes them: dicts with `role` and
                 `content`, or message objects of other libraries.
-            response_format: A Pydantic model or dataclass, of which `reply.parsed` is then an instance; or a
-                mapping as OpenAI shapes it.
+            response_format: A Pydantic model or dataclass, which judges the reply: `reply.parsed` is then an
+                instance of it; or a mapping as OpenAI shapes it.
             **options: `model`, `timeout` (seconds), `max_cost` (US dollars), `max_attempts`, `policy`, and
                 `approve`, which stands before that of the client; and
                 the fields of the request by OpenAI's names (`max_tokens`, `temperature`, `tools`, `n`, ...).
@@ -251,7 +251,7 @@ class Client(ClientBase):
             ConfigError: An argument is wrong, or the model is unknown.
             BudgetExceededError: A budget cannot pay for the call; nothing was sent.
             RateLimitError: A rate limit refused the call.
-            UpstreamError: The provider did not give a reply.
+            UpstreamError: The provider did not give a reply, or none that is what `response_format` asks for.
             PolicyError: A rule refuses a text or a tool, a call of a tool was not approved, or a detector of
                 your own did not judge a text.
             ClosedError: The client is closed.
@@ -260,14 +260,14 @@ class Client(ClientBase):
             >>> reply = await client.chat("Hello", model="openai/gpt-6-luna", max_tokens=100)
             >>> reply.text, reply.cost
         """
-        parse = take_format(response_format, options)
+        output = take_format(response_format, options)
         port = current_port()
         future = port.loop.create_future()
         note_level()
-        caller = self._caller(options.pop("approve", None))
+        caller = self._caller(options.pop("approve", None), output)
         slot = self._native.chat(port, future, messages, options, current_scope(), caller.by(current_port))
         try:
-            return Reply(await future, parse)
+            return Reply(await future, output)
         except BaseException as error:
             # Cancelled, or the coroutine is thrown away; without effect after the call's own end.
             port.cancel(slot)
@@ -307,10 +307,10 @@ class Client(ClientBase):
             >>> async for chunk in client.stream("Hello", model="openai/gpt-6-luna"):
             ...     print(chunk.text, end="")
         """
-        parse = take_format(response_format, options)
+        output = take_format(response_format, options)
         note_level()
         caller = self._caller(options.pop("approve", None))
-        return ChatStream(self._native.stream(messages, options, current_scope()), parse, caller)
+        return ChatStream(self._native.stream(messages, options, current_scope()), output, caller)
 
     async def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
         """Ask for embeddings.
@@ -364,10 +364,10 @@ class Client(ClientBase):
             self._native.close()
 
 
-def take_format(given: object, options: dict[str, Any]) -> Parse | None:
-    """Put the lowered `response_format` among the options, and give what reads the text that comes back."""
+def take_format(given: object, options: dict[str, Any]) -> Output | None:
+    """Put the lowered `response_format` among the options, and give the output's class, if it has one."""
     if given is None:
         return None
     lowered = lower_format(given)
     options["response_format"] = lowered.field
-    return lowered.parse
+    return None if lowered.parse is None else Output(lowered.parse, lowered.names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
@@ -17,6 +17,8 @@ class ResponseFormat(NamedTuple):
 
     field: Mapping[str, Any]
     parse: Parse | None
+    names: frozenset[str] = frozenset()
+    """The keys that a class has."""
 
 
 _formats: WeakKeyDictionary[type, ResponseFormat] = WeakKeyDictionary()
@@ -85,7 +87,19 @@ def _of_class(kind: type) -> ResponseFormat:
     strict = not _is_open(schema)
     name = re.sub(r"[^A-Za-z0-9_-]", "_", kind.__name__)[:64]
     described = {"name": name, "schema": _closed(schema) if strict else schema, "strict": strict}
-    return ResponseFormat({"type": "json_schema", "json_schema": described}, parse)
+    return ResponseFormat({"type": "json_schema", "json_schema": described}, parse, frozenset(_names(schema)))
+
+
+def _names(schema: object) -> Iterator[str]:
+    """Give the keys that a schema names."""
+    if isinstance(schema, list):
+        for entry in cast("list[object]", schema):
+            yield from _names(entry)
+    if isinstance(schema, dict):
+        fields = cast("dict[str, Any]", schema)
+        yield from fields["properties"] if isinstance(fields.get("properties"), dict) else ()
+        for value in fields.values():
+            yield from _names(value)
 
 
 def _rooted(schema: dict[str, Any]) -> dict[str, Any]:

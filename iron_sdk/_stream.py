@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from iron_sdk import _iron
     from iron_sdk._caller import CallerLike
     from iron_sdk._iron import Chunk
-    from iron_sdk._schema import Parse
+    from iron_sdk._output import Output
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -27,12 +27,12 @@ T_co = TypeVar("T_co", covariant=True)
 class StreamBase(Generic[T_co]):
     """What streams are in asyncio code and in code without an event loop."""
 
-    __slots__ = ("_caller", "_chunks", "_closed", "_failure", "_native", "_parse", "_reply")
+    __slots__ = ("_caller", "_chunks", "_closed", "_failure", "_native", "_output", "_reply")
 
-    def __init__(self, native: _iron.Stream, parse: Parse | None, caller: CallerLike) -> None:
+    def __init__(self, native: _iron.Stream, output: Output | None, caller: CallerLike) -> None:
         self._native = native
         self._caller = caller
-        self._parse = parse
+        self._output = output
         # Chunks that have crossed from the native buffer and not been asked for yet.
         self._chunks: deque[Chunk] = deque()
         self._failure: IronError | None = None
@@ -89,7 +89,7 @@ class StreamBase(Generic[T_co]):
             native = self._native.reply()
             if native is None:
                 raise ClosedError("this stream was closed before its end", request_id=self.request_id)
-            self._reply = Reply(native, self._parse)
+            self._reply = Reply(native, self._output)
         return self._reply
 
 

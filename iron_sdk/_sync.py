@@ -69,15 +69,15 @@ class SyncClient(ClientBase):
         Examples:
             >>> client.chat("Hello", model="openai/gpt-6-luna").text
         """
-        parse = take_format(response_format, options)
+        output = take_format(response_format, options)
         note_level()
-        caller = self._caller(options.pop("approve", None))
+        caller = self._caller(options.pop("approve", None), output)
         try:
             native = self._native.chat_blocking(messages, options, current_scope(), caller.by_thread())
         except IronError as error:
             caller.explain(error)
             raise
-        return Reply(native, parse)
+        return Reply(native, output)
 
     @overload
     def stream(
@@ -111,10 +111,10 @@ class SyncClient(ClientBase):
             >>> for chunk in client.stream("Hello", model="openai/gpt-6-luna"):
             ...     print(chunk.text, end="")
         """
-        parse = take_format(response_format, options)
+        output = take_format(response_format, options)
         note_level()
         caller = self._caller(options.pop("approve", None))
-        return SyncChatStream(self._native.stream(messages, options, current_scope()), parse, caller)
+        return SyncChatStream(self._native.stream(messages, options, current_scope()), output, caller)
 
     def embed(self, input: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:  # noqa: A002 - OpenAI's name
         """Ask for embeddings and wait for them.

@@ -10,10 +10,10 @@ from iron_sdk._html import table
 from iron_sdk._override import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from decimal import Decimal
 
     from iron_sdk import _iron
+    from iron_sdk._output import NativeWrong, Output
 
 Money: TypeAlias = "str | int | Decimal"
 """US dollars: text such as `"0.50"`, whole dollars, or a Decimal; never a float, which loses digits."""
@@ -257,13 +257,13 @@ class Governed:
 class Reply(Governed, Generic[T_co]):
     """The reply to a chat. Everything is read from the provider's body when it is asked for."""
 
-    __slots__ = ("_parse", "_parsed")
+    __slots__ = ("_output", "_parsed")
 
-    def __init__(self, native: _iron.Reply, parse: Callable[[str], T_co] | None = None) -> None:
+    def __init__(self, native: _iron.Reply, output: Output | None = None) -> None:
         # Not through the base class: this is done for each call.
         self._native = native
         self._body = None
-        self._parse = parse
+        self._output = output
         self._parsed: T_co | None = None
 
     @property
@@ -278,23 +278,22 @@ class Reply(Governed, Generic[T_co]):
         None without such a class, and when there is no output (a refusal, a tool call).
 
         Raises:
-            OutputInvalidError: The class refuses the text, though it fits its schema; what the class raised
-                is the `__cause__`, whose message may quote the text.
+            OutputInvalidError: The class refuses the text of a stream, or of a reply that was not validated;
+                what the class raised is the `__cause__`, whose message may quote the text.
         """
-        if self._parsed is None and self._parse is not None and (text := self.text) and not self.tool_calls:
+        output = self._output
+        if self._parsed is None and output is not None and (text := self.text) and not self.tool_calls:
             try:
-                self._parsed = self._parse(text)
+                self._parsed = output.read(text)
             except ValueError as error:
-                raise self._refused(error) from error
+                raise self._refused(output.wrong(error)) from error
         return self._parsed
 
-    def _refused(self, error: ValueError) -> OutputInvalidError:
-        # Never the error's own message: it quotes the text.
-        told: Callable[..., list[dict[str, Any]]] | None = getattr(error, "errors", None)
-        kinds = ["no_instance"] if told is None else [str(one["type"]) for one in told(include_input=False)]
-        violations = tuple(Violation("", f"the class refuses it: {kind}") for kind in kinds)
+    def _refused(self, wrong: list[NativeWrong]) -> OutputInvalidError:
+        # Never what the model would be told: it may quote the text.
+        violations = tuple(Violation(*shown) for shown, _ in wrong)
         return OutputInvalidError(
-            f"the answer of {self.upstream} is refused by the class of response_format: {', '.join(kinds)}",
+            f"the answer of {self.upstream} is refused by the class of response_format: {violations[0]}",
             violations=violations,
             repairs=self.repairs,
             cost=self.cost,

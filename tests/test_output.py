@@ -7,7 +7,6 @@ import pickle
 from decimal import Decimal
 
 import jsonschema
-import pydantic
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -130,31 +129,6 @@ async def test_what_cannot_be_asked_is_refused_unsent(iron_client, iron_simulato
     with pytest.raises(iron.ConfigError, match=message):
         await iron_client.chat("Where?", **options)
     assert not iron_simulator.requests()
-
-
-class Even(pydantic.BaseModel):
-    number: int
-
-    @pydantic.field_validator("number")
-    @classmethod
-    def is_even(cls, number: int) -> int:
-        if number % 2:
-            raise ValueError(f"{number} is odd")
-        return number
-
-
-async def test_what_a_class_refuses_beyond_its_schema_is_told_without_the_text(iron_client, iron_simulator):
-    iron_simulator.set_rules(answers('{"number": "SECRET"}', '{"number": 77777}', '{"number": 2}'))
-    with pytest.raises(iron.OutputInvalidError) as caught:
-        await iron_client.chat("Which?", response_format=Even)
-    assert caught.value.violations[0].path == "number"
-    reply = await iron_client.chat("Which?", response_format=Even)
-    with pytest.raises(iron.OutputInvalidError, match="value_error") as caught:
-        _ = reply.parsed
-    assert isinstance(caught.value.__cause__, pydantic.ValidationError)
-    assert caught.value.cost == reply.cost
-    assert "77777" not in f"{caught.value!r}{caught.value}{vars(caught.value)}"
-    assert (await iron_client.chat("Which?", response_format=Even)).parsed == Even(number=2)
 
 
 async def test_embeddings_have_nothing_to_validate(iron_client):

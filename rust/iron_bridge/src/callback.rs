@@ -3,22 +3,20 @@
 //! A task knows its caller by a queue and a number. What the number stands for is in `_callbacks.py`, so that no object of
 //! Python's lives in a task, and no thread of tokio's attaches to ask.
 
-use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use iron_bridge_macros::guarded;
+use iron_runtime::output::{OutputValidator, Validity};
 use iron_runtime::policy::{Detector, Direction, Match};
 use iron_runtime::tool::{Approval, ApprovalRequest, Approver};
 use iron_runtime::{CallContext, Cause, Error, Extensions, Text};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
-use tokio::sync::oneshot;
 
 use crate::port::{Port, Queue};
+use crate::question::{About, Answer, Question};
 
 tokio::task_local! {
     static CALLER: Option<Caller>;
@@ -31,15 +29,19 @@ pub(crate) struct Caller {
     id: u64,
 }
 
-/// How Python tells of it: the port of the loop, the number, and whether the caller decides about tools.
-pub(crate) type CallerKey<'py> = (Bound<'py, Port>, u64, bool);
+/// How Python tells of it: the port of the loop, the number, and whether the caller decides about tools and has a word on
+/// output.
+pub(crate) type CallerKey<'py> = (Bound<'py, Port>, u64, bool, bool);
 
 impl Caller {
     /// The caller of the call that `context` is of, which it decides about if it does.
     pub(crate) fn of(key: Option<CallerKey<'_>>, context: &mut CallContext) -> Option<Self> {
-        let (port, id, decides) = key?;
+        let (port, id, decides, validates) = key?;
         if decides {
             context.approver = Some(Arc::new(Deciding));
+        }
+        if validates {
+            context.validator = Some(Arc::new(Validating));
         }
         Some(Self { queue: Arc::clone(port.get().queue()), id })
     }
@@ -91,7 +93,7 @@ impl Detector for Called {
         async move {
             match answer.await? {
                 Answer::Found(matches) => Ok(matches),
-                Answer::Decided(_) => Err("it decided about a text".into()),
+                _ => Err("it is no detector".into()),
             }
         }
         .boxed()
@@ -108,7 +110,25 @@ impl Approver for Deciding {
         async move {
             match answer.await? {
                 Answer::Decided(approval) => Ok(approval),
-                Answer::Found(_) => Err("it found something in a call".into()),
+                _ => Err("it is no approver".into()),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// The class that the output of the task that asks has to be of.
+#[derive(Debug)]
+struct Validating;
+
+impl OutputValidator for Validating {
+    fn validate(&self, text: Text) -> BoxFuture<'static, Validity> {
+        let answer = ask(About::Output(text));
+        async move {
+            match answer.await {
+                Ok(Answer::Judged(validity)) => validity,
+                Ok(_) => Validity::Unknown("it is no validator".into()),
+                Err(cause) => Validity::Unknown(cause),
             }
         }
         .boxed()
@@ -120,8 +140,8 @@ fn ask(about: About) -> impl Future<Output = Result<Answer, Cause>> + Send + 'st
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let asked = CALLER.try_with(Clone::clone).ok().flatten().map(|caller| {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (sender, receiver) = oneshot::channel();
-        caller.tell("ask", Question { number, about, answer: Mutex::new(Some(sender)) });
+        let (question, receiver) = Question::new(number, about);
+        caller.tell("ask", question);
         (Asked { caller, number, answered: false }, receiver)
     });
     async move {
@@ -146,153 +166,6 @@ impl Drop for Asked {
     fn drop(&mut self) {
         if !self.answered {
             self.caller.tell("give_up", self.number);
-        }
-    }
-}
-
-enum Answer {
-    Found(Vec<Match>),
-    Decided(Approval),
-}
-
-/// Why there is no answer. What the callable raised is kept by Python under the number, and made the cause there.
-#[derive(Debug)]
-pub(crate) struct Raised {
-    /// The question that it was asked.
-    pub(crate) number: u64,
-    /// The type of the exception.
-    kind: String,
-}
-
-impl fmt::Display for Raised {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.kind)
-    }
-}
-
-impl std::error::Error for Raised {}
-
-/// What is asked about.
-enum About {
-    Text { detector: Arc<str>, text: Text, direction: Direction },
-    Tool(ApprovalRequest),
-}
-
-/// What Python is told of a tool.
-type AboutTool<'q> = (&'q str, &'q str, Option<&'q str>, Option<&'q str>, Bound<'q, PyTuple>, String);
-
-/// A question to a callable.
-#[pyclass(frozen, module = "iron_sdk._iron")]
-pub(crate) struct Question {
-    number: u64,
-    about: About,
-    answer: Mutex<Option<oneshot::Sender<Result<Answer, Raised>>>>,
-}
-
-impl Question {
-    fn send(&self, answer: Result<Answer, Raised>) {
-        let sender = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(sender) = sender {
-            // Whoever asked may have given up.
-            drop(sender.send(answer));
-        }
-    }
-}
-
-#[guarded]
-#[pymethods]
-impl Question {
-    /// What it is given up by.
-    fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// The detector that is asked, the text and where that goes, if it is about one.
-    fn about_text(&self) -> Option<(&str, &str, &'static str)> {
-        match &self.about {
-            About::Text { detector, text, direction } => Some((detector, text, direction.as_str())),
-            About::Tool(_) => None,
-        }
-    }
-
-    /// The tool, its arguments, the id of the call, the agent, the tags and the id of the whole, if it is about one.
-    fn about_tool<'q>(&'q self, py: Python<'q>) -> PyResult<Option<AboutTool<'q>>> {
-        let About::Tool(asked) = &self.about else { return Ok(None) };
-        let tags = PyTuple::new(py, asked.tags.iter().map(|tag| &**tag))?;
-        let id = asked.request_id.to_string();
-        Ok(Some((&asked.tool, &asked.arguments, asked.call_id.as_deref(), asked.agent.as_deref(), tags, id)))
-    }
-
-    /// Whether somebody still waits for the answer.
-    fn is_open(&self) -> bool {
-        let sender = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        sender.as_ref().is_some_and(|sender| !sender.is_closed())
-    }
-
-    /// Answer with what was found: first and last index in Python's text, score and label of each.
-    fn found(&self, matches: Vec<(usize, usize, f32, Option<String>)>) {
-        let About::Text { text, .. } = &self.about else { return };
-        let spans = Bytes::of(text);
-        let matches = matches.into_iter().map(|(start, end, score, label)| Match {
-            span: spans.at(start)..spans.at(end),
-            score,
-            label: label.map(Into::into),
-        });
-        self.send(Ok(Answer::Found(matches.collect())));
-    }
-
-    /// Answer that the tool may be called, or with the reason why it may not, which may be empty.
-    fn decided(&self, refusal: Option<String>) {
-        let approval = refusal.map_or(Approval::Approved, |reason| Approval::Denied { reason });
-        self.send(Ok(Answer::Decided(approval)));
-    }
-
-    /// Answer that there is no answer, because the callable raised an exception of this type.
-    fn failed(&self, kind: String) {
-        self.send(Err(Raised { number: self.number, kind }));
-    }
-}
-
-/// Where the characters of a text are, as Python counts them, in its bytes.
-enum Bytes {
-    /// Each is one byte.
-    Same(usize),
-    Mapped(Vec<usize>),
-}
-
-impl Bytes {
-    fn of(text: &str) -> Self {
-        if text.is_ascii() {
-            return Self::Same(text.len());
-        }
-        Self::Mapped(text.char_indices().map(|(at, _)| at).chain([text.len()]).collect())
-    }
-
-    /// The byte at which a character begins; beyond the text for one that it does not have.
-    fn at(&self, index: usize) -> usize {
-        match self {
-            Self::Same(len) if index <= *len => index,
-            Self::Same(_) => usize::MAX,
-            Self::Mapped(offsets) => offsets.get(index).copied().unwrap_or(usize::MAX),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn characters_are_found_in_bytes() {
-        // One to four bytes, a combining mark, and one that looks like none.
-        for text in ["", "plain", "aü€😀e\u{301}\u{200d}z"] {
-            let bytes = Bytes::of(text);
-            let chars: Vec<char> = text.chars().collect();
-            for start in 0..=chars.len() {
-                let before: String = chars[..start].iter().collect();
-                assert_eq!(bytes.at(start), before.len());
-            }
-            assert_eq!(bytes.at(chars.len() + 1), usize::MAX);
         }
     }
 }

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 
-use crate::callback::Raised;
 use crate::convert::money;
+use crate::question::Raised;
 
 mod classes {
     pyo3::import_exception!(iron_sdk._errors, AuditError);
@@ -140,7 +140,8 @@ fn instance(py: Python<'_>, error: Error, request_id: Option<RequestId>) -> PyRe
         Error::OutputInvalid(invalid) => {
             describe_output(&invalid, &fields)?;
             let failed = invalid.cause.map(|failed| instance(py, *failed, request_id)).transpose()?;
-            cause = failed.map(PyErr::from_value);
+            let refusal = || invalid.refusal.as_ref().map(|raised| chain(py, raised.as_ref()));
+            cause = failed.map(PyErr::from_value).or_else(refusal);
             class::<classes::OutputInvalidError>(py)
         }
         Error::NoUpstream { failures, .. } => {

@@ -15,6 +15,7 @@ mod guard;
 mod log;
 mod policy;
 mod port;
+mod question;
 mod reply;
 mod run;
 mod runtime;
@@ -36,8 +37,6 @@ mod _iron {
     #[pymodule_export]
     use crate::budget::Budget;
     #[pymodule_export]
-    use crate::callback::Question;
-    #[pymodule_export]
     use crate::chunk::Chunk;
     #[pymodule_export]
     use crate::cli::run_cli;
@@ -55,6 +54,8 @@ mod _iron {
     use crate::policy::Policy;
     #[pymodule_export]
     use crate::port::Port;
+    #[pymodule_export]
+    use crate::question::Question;
     #[pymodule_export]
     use crate::reply::Reply;
     #[pymodule_export]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use iron_protocol::ErrorCode;
-use iron_runtime::output::{OutputInvalid, OutputValidator, Validity};
+use iron_runtime::output::{Objection, OutputInvalid, OutputValidator, Validity};
 use iron_runtime::{
     CallContext, ChatRequest, Error, Event, Events, Happened, Settlement, Text, Told, Violation,
 };
@@ -183,6 +183,10 @@ async fn an_answer_is_repaired_and_all_of_them_are_paid_for() {
     assert_eq!(repairs, [(1, 1), (2, 1)]);
 }
 
+fn violation(message: &str) -> Violation {
+    Violation { path: "city".to_owned(), message: message.to_owned() }
+}
+
 /// Takes nothing but what says `Bergen`, and says nothing of what says `Oslo`.
 #[derive(Debug)]
 struct Choosy;
@@ -191,11 +195,12 @@ impl OutputValidator for Choosy {
     fn validate(&self, text: Text) -> BoxFuture<'static, Validity> {
         let validity = match &*text {
             text if text.contains("Bergen") => Validity::Valid,
-            text if text.contains("Oslo") => Validity::Unknown("nobody knows".to_owned()),
-            _ => Validity::Invalid(vec![Violation {
-                path: "city".to_owned(),
-                message: "is another".to_owned(),
-            }]),
+            text if text.contains("Oslo") => Validity::Unknown("nobody knows".into()),
+            _ => Validity::Invalid(Objection {
+                violations: vec![violation("is another")],
+                told: vec![violation(&format!("is in {text}"))],
+                cause: Some("it is no Bergen".into()),
+            }),
         };
         async move { validity }.boxed()
     }
@@ -208,11 +213,16 @@ async fn a_validator_has_a_word_of_its_own_on_what_fits() {
     let reply = soon(rig.client.chat(asking(&format()), validated())).await.unwrap();
     assert_eq!(reply.report.repairs, 1);
     let told = rig.simulator.requests()[1].body["messages"][2]["content"].to_string();
-    assert!(told.contains("- city: is another"), "{told}");
+    assert!(told.contains(r#"- city: is in {\"city\": \"Paris\"}"#), "{told}");
+    // The caller's error says nothing of the text.
+    let rig = Rig::new(answers(&[r#"{"city": "Paris"}"#])).await;
+    let error = soon(rig.client.chat(asking(&format()), validated())).await.unwrap_err();
+    assert!(error.to_string().ends_with("asks for: city: is another (after one repair)"), "{error}");
+    assert_eq!(invalid(error).refusal.unwrap().to_string(), "it is no Bergen");
     // What nobody can tell is not repaired.
     let rig = Rig::new(answers(&[RIGHT])).await;
     let error = soon(rig.client.chat(asking(&format()), validated())).await.unwrap_err();
-    assert!(error.to_string().ends_with("asks for: nobody knows"), "{error}");
+    assert!(error.to_string().ends_with("asks for: was not validated: nobody knows"), "{error}");
     assert_eq!(rig.stats().await.requests, 1);
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use iron_protocol::NanoUsd;
 
-use crate::Error;
 use crate::schema::Violation;
+use crate::{Cause, Error};
 
 /// So many violations are told in a message.
 const TOLD: usize = 3;
@@ -25,6 +25,8 @@ pub struct OutputInvalid {
     pub cost: NanoUsd,
     /// What kept it from being repaired once more.
     pub cause: Option<Box<Error>>,
+    /// What lies behind the word of a validator, whose message may quote the text.
+    pub refusal: Option<Cause>,
 }
 
 impl fmt::Display for OutputInvalid {
@@ -61,6 +63,10 @@ impl fmt::Display for OutputInvalid {
 
 impl std::error::Error for OutputInvalid {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause.as_deref().map(|cause| cause as _)
+        match (&self.cause, &self.refusal) {
+            (Some(cause), _) => Some(cause),
+            (None, Some(refusal)) => Some(refusal.as_ref()),
+            (None, None) => None,
+        }
     }
 }

@@ -11,9 +11,10 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::flaw::Flaw;
 pub(crate) use self::form::Form;
 pub use self::invalid::OutputInvalid;
 pub(crate) use self::repair::turn;
 pub(crate) use self::said::text;
-pub use self::validator::{OutputValidator, Validity};
+pub use self::validator::{Objection, OutputValidator, Validity};
 pub(crate) use self::wanted::Wanted;

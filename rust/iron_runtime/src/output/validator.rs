@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use futures::future::BoxFuture;
 
+use crate::Cause;
 use crate::call::Text;
 use crate::schema::Violation;
 
@@ -19,12 +20,23 @@ pub trait OutputValidator: Debug + Send + Sync {
 }
 
 /// What a validator says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Validity {
     /// It is what the caller wants.
     Valid,
-    /// It is not, in these places. They are told to the model, and must hold nothing that it may not read.
-    Invalid(Vec<Violation>),
-    /// Nobody can tell, for this reason. The model could not repair it.
-    Unknown(String),
+    /// It is not.
+    Invalid(Objection),
+    /// Nobody can tell, for this reason, which says nothing of the text. The model could not repair it.
+    Unknown(Cause),
+}
+
+/// What a validator has against a text.
+#[derive(Debug, Default)]
+pub struct Objection {
+    /// Where it is something else: nothing of the text.
+    pub violations: Vec<Violation>,
+    /// What the model is told in their place, if that is something else: it may quote the text.
+    pub told: Vec<Violation>,
+    /// What lies behind it.
+    pub cause: Option<Cause>,
 }

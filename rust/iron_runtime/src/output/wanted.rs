@@ -6,7 +6,7 @@ use tokio::time::timeout_at;
 
 use super::flaw::Flaw;
 use super::said::{Said, said};
-use super::{Form, OutputValidator, Validity};
+use super::{Form, Objection, OutputValidator, Validity};
 use crate::Error;
 use crate::call::Text;
 use crate::clock::Instant;
@@ -38,14 +38,18 @@ impl Wanted {
         let (several, mut flaw) = (choices.len() > 1, Flaw::default());
         for (nth, choice) in choices.into_iter().enumerate() {
             let Said::Text(text) = choice else { continue };
-            let validity = timeout_at(until, validator.validate(Text::from(&*text))).await;
-            match validity.unwrap_or_else(|_| Validity::Unknown("was not validated in time".to_owned())) {
-                Validity::Valid => {}
-                Validity::Unknown(why) => flaw.add(nth, several, vec![Violation::whole(why)]),
-                Validity::Invalid(violations) => {
+            match timeout_at(until, validator.validate(Text::from(&*text))).await {
+                Ok(Validity::Valid) => {}
+                Ok(Validity::Invalid(objection)) => {
                     flaw.of(&text);
-                    flaw.add(nth, several, violations);
+                    flaw.object(nth, several, objection);
                 }
+                Ok(Validity::Unknown(cause)) => {
+                    let violations = vec![Violation::whole(format!("was not validated: {cause}"))];
+                    let cause = Some(cause);
+                    flaw.object(nth, several, Objection { violations, cause, ..Objection::default() });
+                }
+                Err(_) => flaw.add(nth, several, vec![Violation::whole("was not validated in time")]),
             }
         }
         Ok(flaw.or_none())

@@ -7,8 +7,7 @@ use crate::Error;
 use crate::audit::Prompt;
 use crate::call::{ChatRequest, Text, Usage};
 use crate::clock::now;
-use crate::output::{Form, Wanted, text, turn};
-use crate::schema::Violation;
+use crate::output::{Flaw, Form, Wanted, text, turn};
 
 impl Call {
     /// What the reply to `request` has to be; `None` if it may be anything.
@@ -58,13 +57,14 @@ impl Call {
             let Answer::Whole { body, usage, upstream, .. } = &mut answer else { return Err(unexpected()) };
             used = used.plus(usage);
             *usage = used;
-            let Err(mut flaw) = wanted.check(body, self.deadline).await? else { return Ok(answer) };
+            let checked = self.queue(wanted.check(body, self.deadline)).await?;
+            let Err(mut flaw) = checked else { return Ok(answer) };
             let ends = self.repairs >= wanted.max_repairs || now() >= self.deadline;
             let Some(said) = flaw.said.take().filter(|_| !ends) else {
                 return Err(flaw.into_error(upstream, self.repairs, None));
             };
             self.watch.repairing(upstream, self.repairs + 1, flaw.violations.len());
-            self.add_turn(request, said, &flaw.violations).await?;
+            self.add_turn(request, said, &flaw).await?;
             self.note(|| Prompt::Chat(request.messages.clone()));
             let upstream = upstream.clone();
             answer = match self.answer_again(request).await {
@@ -85,16 +85,12 @@ impl Call {
     }
 
     /// Tell the model what it has said, and what is wrong with that.
-    async fn add_turn(
-        &mut self,
-        request: &mut ChatRequest,
-        said: Text,
-        violations: &[Violation],
-    ) -> Result<(), Error> {
+    async fn add_turn(&mut self, request: &mut ChatRequest, said: Text, flaw: &Flaw) -> Result<(), Error> {
         // With the placeholders that it was written with: a value is not found again wherever it stands.
         let written = self.said.take().map(|body| Text::from(&*text(&body)));
         let has_placeholders = written.is_some();
-        let mut turn = turn(written.unwrap_or(said), violations);
+        // A validator has read values in the place of placeholders, and may quote them.
+        let mut turn = turn(written.unwrap_or(said), flaw.told(!has_placeholders));
         let told = turn.split_off(if has_placeholders { turn.len() - 1 } else { 0 });
         request.messages.append(&mut turn);
         request.messages.append(&mut self.screen_turn(told).await?);
