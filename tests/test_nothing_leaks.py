@@ -15,25 +15,10 @@ import sys
 import urllib.parse
 
 import pytest
+from canaries import CANARIES, leaks
 from command import environment, iron
 
 from iron_sdk.testing import Simulator
-
-# Each is found nowhere else, and begins or ends at no boundary of its own in base64.
-CANARIES = {
-    "key": "sk-Kq7canaryProviderKey93xZ",
-    "header": "header/canary+value 51",
-    "prompt": 'the "prompt" canary of Øyvind',
-    "secret": "AKIAQ3EGRZ2VMX7LTWHB",
-    "mail": "canary.person@example.org",
-    "reply": "a reply canary, said once",
-    "arguments": "tool argument canary 77",
-    "query": "canary-in-a-query-4711",
-    "proxy": "proxyPasswordCanary8",
-    "raised": "a callback canary, raised",
-    "misplaced": "sk-misplacedCanaryKey55wQ",
-    "output": "an invalid output canary",
-}
 
 # What the program shows goes to stdout; where canaries are by right goes to a file of its own.
 PROGRAM = r"""
@@ -103,6 +88,95 @@ def message(*texts):
     return [{"role": "user", "content": [*({"type": "text", "text": text} for text in texts), image]}]
 
 
+async def tools(ours, called, tool):
+    "What tools are asked and what they have found, also where a rule speaks of it."
+    call = called.tool_calls[0]
+    answer = {"role": "tool", "tool_call_id": call.id, "content": C["result"]}
+    asked = [{"role": "user", "content": "more"}, called.message, answer]
+    show(await ours.chat(asked, max_tokens=50, tools=[tool]))
+    written = await ours.chat("write to " + C["answer"], max_tokens=50, tools=[tool])
+    show(written)
+    known.write(written.tool_calls[0].arguments)
+
+
+async def texts(ours):
+    "What a rule has taken from the way there, and from the way back."
+    restored = await ours.chat("echo " + C["mail"], max_tokens=50)
+    show(restored)
+    known.write(restored.text)
+    redacted = await ours.chat("tell", max_tokens=50)
+    show(redacted)
+    print(redacted.text)
+    free = await client({"policy": {"rules": []}}).chat("tell", max_tokens=50)
+    known.write(free.text)
+    rule = {"name": "r", "what": ["API_KEY"], "action": "block"}
+    await fails(client({"policy": {"rules": [rule]}}).chat("tell"), iron.ContentBlockedError)
+
+
+async def streams(ours):
+    "Streams that break, that a provider ends by its own words, and that a rule ends."
+    async def drain(asked, which=ours):
+        async for chunk in which.stream(asked, max_tokens=50, max_attempts=1):
+            known.write(chunk.text)
+
+    await fails(drain("cut " + C["prompt"]), iron.UpstreamConnectionError)
+    await fails(drain("quote 401"), iron.UpstreamStatusError)
+    await fails(drain("garbled " + C["prompt"]), iron.UpstreamStatusError, words_of_others=True)
+    rule = {"name": "r", "what": ["API_KEY"], "action": "block"}
+    await fails(drain("tell", client({"policy": {"rules": [rule]}})), iron.ContentBlockedError)
+
+
+async def routes():
+    "Every upstream of a route fails, the last of them by the key."
+    upstreams = ["openai/gpt-6-luna", "openai/gpt-5.6-luna"]
+    routed = client({"models": {"both": {"upstreams": upstreams}}, "retry": {"max_attempts": 1}})
+    await fails(routed.chat("quote 401", model="both"), iron.NoUpstreamError)
+    await fails(routed.chat("quote 429", max_attempts=1), iron.RateLimitError)
+
+
+async def approvals(tool):
+    "Approvers that refuse, and one that raises what it was asked about."
+    asked = []
+
+    def approve(request):
+        asked.append(request)
+        return False
+
+    def raise_arguments(request):
+        raise RuntimeError(C["raised"] + repr(request.arguments))
+
+    settings = {"tools": {"require_approval": ["look"]}}
+    refusing = client(settings, approve=approve)
+    await fails(refusing.chat("call", tools=[tool]), iron.PolicyDeniedError)
+    # An approver is shown the arguments: that is what it is for.
+    known.write(repr(asked[0].arguments))
+    print(asked, str(asked[0]))
+    raising = client(settings, approve=raise_arguments)
+    await fails(raising.chat("call", tools=[tool]), iron.PolicyDeniedError, words_of_others=True)
+
+
+async def proxies():
+    "A proxy that is given its password, and refuses."
+    async def refuse(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        # The rest of the head is for the provider, and has its key: this is a proxy of plain HTTP.
+        known.writelines(line for line in head.splitlines() if line.lower().startswith("proxy-authorization"))
+        writer.write(b"HTTP/1.1 407 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        os.environ["HTTP_PROXY"] = f"http://canary:{C['proxy']}@127.0.0.1:{port}"
+        proxied = client(base_url="http://192.0.2.1/v1")
+        await fails(proxied.chat(C["prompt"], max_attempts=1), iron.UpstreamStatusError)
+        await proxied.aclose()
+    os.environ["HTTP_PROXY"] = f"http://canary:{C['proxy']}@127.0.0.1:1"
+    proxied = client(base_url="http://192.0.2.1/v1")
+    await fails(proxied.chat(C["prompt"], max_attempts=1, timeout=5), iron.UpstreamConnectionError)
+    del os.environ["HTTP_PROXY"]
+
+
 async def main():
     events = iron.events()
     ours = client()
@@ -121,15 +195,14 @@ async def main():
             show(value)
         for value in (await stream.reply(), run, budget, ours, ours.budget, vectors, ours.stats()):
             show(value)
+        await tools(ours, called, tool)
+        await texts(ours)
         show(iron.policy([{"name": "r", "what": ["API_KEY"], "action": "block"}]))
     blocking = client({"policy": {"rules": [{"name": "r", "what": ["API_KEY"], "action": "block"}]}})
     await fails(blocking.chat(C["secret"]), iron.ContentBlockedError)
-    for text, kind in (
-        ("quote 400", iron.UpstreamStatusError),
-        ("quote 401", iron.UpstreamStatusError),
-    ):
-        # A provider's own words are passed on: they are rightly in the error, and nowhere else.
-        await fails(ours.chat(text, max_attempts=1), kind, words_of_others=True)
+    # A provider's own words are passed on: they are rightly in the error, and nowhere else. Keys are not.
+    await fails(ours.chat("quote 400", max_attempts=1), iron.UpstreamStatusError, words_of_others=True)
+    await fails(ours.chat("quote 401", max_attempts=1), iron.UpstreamStatusError)
     for text, kind in (
         ("malformed", iron.UpstreamStatusError),
         ("reset", iron.UpstreamConnectionError),
@@ -142,6 +215,9 @@ async def main():
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
     asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     await fails(ours.chat("invalid", response_format=asked, max_repairs=1), iron.OutputInvalidError)
+    await streams(ours)
+    await routes()
+    await approvals(tool)
     denied = client({"tools": {"deny": ["look"]}})
     await fails(denied.chat("call", tools=[tool]), iron.PolicyDeniedError)
     rules = {"rules": [{"name": "own", "what": ["detector:own"], "action": "block"}]}
@@ -151,14 +227,13 @@ async def main():
     tls = client(base_url=URL.replace("http:", "https:"))
     await fails(tls.chat(C["prompt"], max_attempts=1), iron.UpstreamConnectionError)
     await fails(ours.chat([]), iron.ConfigError)
-    os.environ["HTTP_PROXY"] = f"http://canary:{C['proxy']}@127.0.0.1:1"
-    proxied = client(base_url="http://192.0.2.1/v1")
-    await fails(proxied.chat(C["prompt"], max_attempts=1, timeout=5), iron.UpstreamConnectionError)
-    del os.environ["HTTP_PROXY"]
+    await proxies()
     for wrong in (
         {"budget": {"limit_usd": C["misplaced"]}},
         {"timeouts": {"total_ms": C["misplaced"]}},
         {"providers": {"openai": {"base_url": C["misplaced"]}}},
+        {"providers": {"openai": {"base_url": f"https://canary:{C['address']}@example.org/v1"}}},
+        {"providers": {"openai": {"headers": {"x-team": C["misplaced"] + chr(10)}}}},
     ):
         try:
             iron.Client({**SETTINGS, **wrong})
@@ -192,6 +267,7 @@ def replies():
     def to(text):
         return {"text": text}
 
+    quoted = f"{CANARIES['key']} {CANARIES['header']}"
     return [
         # Only who sends the header is answered at all.
         {
@@ -200,7 +276,16 @@ def replies():
         },
         {
             "when": to("quote 401"),
-            "fault": {"kind": "status", "status": 401, "message": f"no: {CANARIES['key']}"},
+            "fault": {"kind": "status", "status": 401, "message": f"no: {quoted}"},
+        },
+        {"when": to("quote 429"), "fault": {"kind": "status", "status": 429, "message": f"no: {quoted}"}},
+        {"when": to("cut"), "fault": {"kind": "close", "at": {"after_chunks": 1}}},
+        {"when": to("garbled"), "fault": {"kind": "malformed_event"}, "reply": {"text": CANARIES["reply"]}},
+        {"when": to("echo")},
+        {"when": to("tell"), "reply": {"text": f"it is {CANARIES['said']}"}},
+        {
+            "when": to("write to"),
+            "reply": {"tool_calls": [{"name": "look", "arguments": {"at": CANARIES["answer"]}}]},
         },
         {"when": to("malformed"), "fault": {"kind": "malformed_json"}, "reply": {"text": CANARIES["reply"]}},
         {"when": to("reset"), "fault": {"kind": "reset", "at": "before_headers"}},
@@ -216,29 +301,6 @@ def replies():
     ]
 
 
-def forms(text):
-    """Give every form in which a text is looked for."""
-    raw = text.encode()
-    found = {raw, json.dumps(text)[1:-1].encode(), json.dumps(text, ensure_ascii=False)[1:-1].encode()}
-    found |= {urllib.parse.quote(text, safe="").encode()}
-    found.add(urllib.parse.quote(text).encode())
-    found |= {urllib.parse.quote_plus(text).encode(), raw.hex().encode(), raw.hex().upper().encode()}
-    found |= {repr(text)[1:-1].encode(), repr(raw)[2:-1].encode()}
-    for before in range(3):
-        # What stands before it and behind it decides on the first and the last characters.
-        coded = base64.b64encode(b"\0" * before + raw)
-        found.add(coded[4 if before else 0 : len(coded) // 4 * 4 - 4])
-        found.add(
-            coded[4 if before else 0 : len(coded) // 4 * 4 - 4].translate(bytes.maketrans(b"+/", b"-_"))
-        )
-    return found
-
-
-def leaks(data):
-    """Name the canaries that are in some bytes."""
-    return {name for name, text in CANARIES.items() if any(form in data for form in forms(text))}
-
-
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """Run the program, and what a user would run after it; give all that was written, by where it was."""
@@ -249,7 +311,8 @@ def written(tmp_path_factory):
         "policy": {"rules": RULES},
     }
     headers = {"x-team": CANARIES["header"]}
-    given = environment(OPENAI_API_KEY=CANARIES["key"], PYTHONFAULTHANDLER="1", PYTHONWARNINGS="always")
+    keys = {"OPENAI_API_KEY": CANARIES["key"], "ANTHROPIC_API_KEY": CANARIES["other"]}
+    given = environment(**keys, PYTHONFAULTHANDLER="1", PYTHONWARNINGS="always")
     with Simulator(rules=replies(), api_key=CANARIES["key"]) as simulator:
         provider = {"openai": {"base_url": simulator.url, "headers": headers}}
         done = subprocess.run(
@@ -277,6 +340,7 @@ def written(tmp_path_factory):
     for command in (
         ["check"],
         ["audit", "show"],
+        ["audit", "show", "--json"],
         ["audit", "verify"],
         ["audit", "stats"],
         ["budget", "show"],
@@ -304,9 +368,10 @@ def test_what_was_looked_for_was_there(written):
     assert pages["stdout"].decode().endswith("done\n")
     # The simulator takes no other key, and answers with 400 only to who sends the header.
     assert "UpstreamStatusError" in known
-    assert "no: ***" in known, "the provider has quoted the key"
-    assert leaks(sent.encode()) >= {"prompt", "query", "output"}
-    for name in ("reply", "arguments", "prompt", "raised"):
+    assert b"no: *** ***" in pages["stdout"], "the provider has quoted the key and the header"
+    assert b"ANTHROPIC_API_KEY" in pages["iron check"]
+    assert leaks(sent.encode()) >= {"prompt", "query", "output", "result"}
+    for name in ("reply", "arguments", "prompt", "raised", "mail", "answer", "said", "proxy"):
         assert leaks(known.encode()) >= {name}, name
     # Rules have found those: they were in the prompt, and went no further.
     for name in ("mail", "secret"):
@@ -325,7 +390,9 @@ def test_nothing_of_it_was_written(written):
     pages, known, _ = written
     found = {page: names for page, data in pages.items() if (names := leaks(data))}
     assert not found
-    assert not leaks(known.encode()) & {"key", "header", "misplaced", "proxy"}, "no key is anywhere by right"
+    assert not leaks(known.encode()) & {"key", "other", "header", "misplaced", "address"}, (
+        "no key is anywhere by right"
+    )
 
 
 @pytest.mark.parametrize("name", CANARIES)
