@@ -233,6 +233,14 @@ async def main():
         {"timeouts": {"total_ms": C["misplaced"]}},
         {"providers": {"openai": {"base_url": C["misplaced"]}}},
         {"providers": {"openai": {"base_url": f"https://canary:{C['address']}@example.org/v1"}}},
+        {C["misplaced"]: 1},
+        {"default_model": C["misplaced"]},
+        {"models": {"fast": {"upstreams": [C["misplaced"]]}}},
+        {"policy": {"rules": [{"name": "r", "what": [C["misplaced"]], "action": "block"}]}},
+        {"policy": {"rules": [{"name": "r", "what": ["API_KEY"], "action": C["misplaced"]}]}},
+        {"audit": {"content": C["misplaced"]}},
+        {"router": {"listen": C["misplaced"]}},
+        {"providers": {"openai": {"vendor": C["misplaced"]}}},
         {"providers": {"openai": {"headers": {"x-team": C["misplaced"] + chr(10)}}}},
     ):
         try:

@@ -107,7 +107,7 @@ pub(super) fn check<'a>(choice: &Choice, documents: impl Iterator<Item = &'a Doc
         return Ok(());
     }
     let message = if known.is_empty() {
-        format!("unknown profile `{}`: the configuration has none", choice.name)
+        format!("unknown profile `{}`: the configuration has none", nearest::shown(&choice.name))
     } else {
         nearest::not_among("profile", &choice.name, &known)
     };

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::BudgetSettings;
 use super::budget::ClientBudget;
 use super::environment::Environment;
+use super::nearest::shown;
 use super::token::TokenDigest;
 use super::validate::positive;
 use crate::Error;
@@ -134,7 +135,7 @@ impl RouterSettings {
         let listen: SocketAddr = self.listen.parse().map_err(|_| {
             Error::config(format!(
                 "router.listen is {:?}: give an address and a port, such as \"127.0.0.1:8080\"",
-                self.listen
+                shown(&self.listen)
             ))
         })?;
         let tokens = self.tokens.iter().enumerate();
