@@ -114,7 +114,7 @@ async def chat(messages: str | Sequence[object], **options: Any) -> Reply[Any]:
     Args:
         messages: What the user says, or a list of messages as OpenAI shapes them: dicts with `role` and
             `content`, or message objects of other libraries.
-        **options: `response_format` (a Pydantic model or dataclass, of which `reply.parsed` is then an
+        **options: `response_format` (a Pydantic model, dataclass or TypedDict: `reply.parsed` is then an
             instance; or a mapping as OpenAI shapes it), `model`, `timeout` (seconds), `max_cost` (US
             dollars), `max_attempts`, `policy`; and the fields of the request by OpenAI's names (`max_tokens`,
             `temperature`, `tools`, `n`, ...). A keyword that is not known passes through to the provider.

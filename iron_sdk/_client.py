@@ -236,8 +236,8 @@ class Client(ClientBase):
         Args:
             messages: What the user says, or a list of messages as OpenAI shapes them: dicts with `role` and
                 `content`, or message objects of other libraries.
-            response_format: A Pydantic model or dataclass, which judges the reply: `reply.parsed` is then an
-                instance of it; or a mapping as OpenAI shapes it.
+            response_format: A Pydantic model, dataclass or TypedDict, which judges the reply, and of which
+                `reply.parsed` is then an instance; or a mapping as OpenAI shapes it.
             **options: `model`, `timeout` (seconds), `max_cost` (US dollars), `max_attempts`, `policy`, and
                 `approve`, which stands before that of the client; and
                 the fields of the request by OpenAI's names (`max_tokens`, `temperature`, `tools`, `n`, ...).

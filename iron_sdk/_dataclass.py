@@ -1,4 +1,4 @@
-"""Dataclasses as response formats: their JSON Schema, and instances from JSON."""
+"""Dataclasses and TypedDicts as response formats: their JSON Schema, and instances from JSON."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from iron_sdk._errors import ConfigError
+from iron_sdk._schema import is_typed_dict
 
 _SCALARS: dict[object, str] = {
     str: "string",
@@ -22,7 +23,7 @@ _SCALARS: dict[object, str] = {
 
 
 def schema(kind: type) -> dict[str, Any]:
-    """Describe a dataclass.
+    """Describe a dataclass or a TypedDict.
 
     Raises:
         ConfigError: A field's type has no JSON form.
@@ -33,7 +34,7 @@ def schema(kind: type) -> dict[str, Any]:
 
 
 def parser(kind: type) -> Callable[[str], Any]:
-    """Give a function that reads an instance of a dataclass from JSON text, or raises ValueError."""
+    """Give a function that reads an instance of such a class from JSON text, or raises ValueError."""
 
     def parse(text: str) -> object:
         return _build(kind, json.loads(text), kind.__name__)
@@ -41,15 +42,32 @@ def parser(kind: type) -> Callable[[str], Any]:
     return parse
 
 
+def _has_fields(kind: type) -> bool:
+    return is_typed_dict(kind) or dataclasses.is_dataclass(kind)
+
+
+def _fields(kind: type) -> dict[str, Any]:
+    """Give the types of what an instance is made of."""
+    hints = typing.get_type_hints(kind)
+    if is_typed_dict(kind):
+        return {name: _unqualified(hint) for name, hint in hints.items()}
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
+
+
+def _unqualified(hint: Any) -> Any:  # noqa: ANN401 - any annotation
+    # Those of `typing_extensions` are left by a Python that has none of its own.
+    while getattr(typing.get_origin(hint), "_name", None) in {"Required", "NotRequired", "ReadOnly"}:
+        (hint,) = typing.get_args(hint)
+    return hint
+
+
 class _Describer:
     def __init__(self, definitions: dict[str, Any]) -> None:
         self.definitions = definitions
 
     def object(self, kind: type) -> dict[str, Any]:
-        hints = typing.get_type_hints(kind)
-        fields = [field for field in dataclasses.fields(kind) if field.init]
         properties = {
-            field.name: self.type(hints[field.name], f"{kind.__name__}.{field.name}") for field in fields
+            name: self.type(hint, f"{kind.__name__}.{name}") for name, hint in _fields(kind).items()
         }
         return {
             "type": "object",
@@ -72,7 +90,7 @@ class _Describer:
             return {"type": "object", "additionalProperties": self.type(arguments[1], where)}
         if isinstance(hint, type) and issubclass(hint, enum.Enum):
             return {"enum": [member.value for member in hint]}
-        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        if isinstance(hint, type) and _has_fields(hint):
             if hint.__name__ not in self.definitions:
                 # Entered first, so that a class may hold itself.
                 self.definitions[hint.__name__] = {}
@@ -80,7 +98,7 @@ class _Describer:
             return {"$ref": f"#/$defs/{hint.__name__}"}
         raise ConfigError(
             f"response_format: {where} is annotated {hint!r}; use str, int, float, bool, None, Literal, "
-            "Enum, list, dict with str keys, a union of these, or a dataclass"
+            "Enum, list, dict with str keys, a union of these, a dataclass, or a TypedDict"
         )
 
 
@@ -112,13 +130,23 @@ def _build(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401, C901, PLR
         return kind(value)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
         return _instance(kind, cast("dict[str, Any]", value), where)
+    if isinstance(kind, type) and is_typed_dict(kind) and isinstance(value, dict):
+        return _entries(kind, cast("dict[str, Any]", value), where)
     return _mismatch(hint, value, where)
 
 
+def _entries(kind: type, value: dict[str, Any], where: str) -> dict[str, Any]:
+    hints = _fields(kind)
+    if missing := sorted(hints.keys() - value.keys()):
+        raise ValueError(f"{where} lacks {', '.join(missing)}")
+    return {name: _build(hint, value[name], f"{where}.{name}") for name, hint in hints.items()}
+
+
 def _instance(kind: type, value: dict[str, Any], where: str) -> object:
-    hints = typing.get_type_hints(kind)
-    known = {field.name for field in dataclasses.fields(kind) if field.init}
-    given = {name: _build(hints[name], value[name], f"{where}.{name}") for name in known & value.keys()}
+    hints = _fields(kind)
+    given = {
+        name: _build(hint, value[name], f"{where}.{name}") for name, hint in hints.items() if name in value
+    }
     try:
         return cast("object", kind(**given))
     except TypeError as error:

@@ -52,7 +52,7 @@ def response_format(given: object) -> ResponseFormat:
     """Lower the argument `response_format`.
 
     Args:
-        given: A Pydantic model, a dataclass, or a mapping as OpenAI shapes it.
+        given: A Pydantic model, a dataclass, a TypedDict, or a mapping as OpenAI shapes it.
 
     Raises:
         ConfigError: It is something else, or a class with fields that JSON Schema has no words for.
@@ -62,7 +62,7 @@ def response_format(given: object) -> ResponseFormat:
     if not isinstance(given, type):
         kind = type(given).__name__
         raise ConfigError(
-            f"response_format is of type {kind}; give a Pydantic model, a dataclass or a mapping"
+            f"response_format is of type {kind}; give a Pydantic model, a dataclass, a TypedDict or a mapping"
         )
     known = _formats.get(given)
     if known is None:
@@ -70,19 +70,24 @@ def response_format(given: object) -> ResponseFormat:
     return known
 
 
+def is_typed_dict(kind: type) -> bool:
+    """Tell whether a class is a TypedDict, of `typing` or of `typing_extensions`."""
+    return hasattr(kind, "__total__") and issubclass(kind, dict)
+
+
 def _of_class(kind: type) -> ResponseFormat:
     describe = getattr(kind, "model_json_schema", None)
     if describe is not None:
         schema = _rooted(cast("dict[str, Any]", describe()))
         parse = cast("Parse", kind.model_validate_json)  # type: ignore[attr-defined]
-    elif hasattr(kind, "__dataclass_fields__"):
+    elif hasattr(kind, "__dataclass_fields__") or is_typed_dict(kind):
         from iron_sdk import _dataclass
 
         schema = _dataclass.schema(kind)
         parse = _dataclass.parser(kind)
     else:
         raise ConfigError(
-            f"response_format is the class {kind.__name__}; give a Pydantic model or a dataclass"
+            f"response_format is the class {kind.__name__}; give a Pydantic model, a dataclass or a TypedDict"
         )
     strict = not _is_open(schema)
     name = re.sub(r"[^A-Za-z0-9_-]", "_", kind.__name__)[:64]

@@ -104,7 +104,7 @@ OPTIONS = [
     ({"tools": [{"function": {2: 3}}]}, r"tools\[0\].function is of type int; give only text as key"),
     ({"stop": ["a", "\udc00"]}, r"stop\[1\] holds a lone surrogate"),
     ({"metadata": {"\udc00": 1}}, "metadata holds a lone surrogate"),
-    ({"response_format": int}, "response_format is the class int; give a Pydantic model or a dataclass"),
+    ({"response_format": int}, "response_format is the class int; give a Pydantic model"),
     ({"response_format": 5}, "response_format is of type int; give"),
     ({"extra_body": []}, "extra_body is of type list; give a dict"),
     ({"extra_body": {"messages": []}}, "extra_body.messages is an argument of its own"),

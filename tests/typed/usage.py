@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from typing_extensions import assert_type
 
@@ -20,6 +20,10 @@ class City:
     name: str
 
 
+class Town(TypedDict):
+    name: str
+
+
 async def calls(client: iron.Client) -> None:
     reply = await client.chat("Hello", max_tokens=20, temperature=0.5, stop=["."])
     assert_type(reply, iron.Reply[None])
@@ -31,6 +35,8 @@ async def calls(client: iron.Client) -> None:
     parsed = await client.chat(messages, response_format=City)
     assert_type(parsed, iron.Reply[City])
     assert_type(parsed.parsed, City | None)
+    town = await client.chat(messages, response_format=Town)
+    assert_type(town.parsed, Town | None)
     vectors = await client.embed(["a", "b"], model="openai/text-embedding-3-small")
     assert_type(vectors[0], list[float])
 
