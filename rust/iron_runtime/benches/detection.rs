@@ -100,8 +100,8 @@ fn prompt_of_2_kb(bencher: divan::Bencher<'_, '_>) {
     judge(bencher, &repeated(PROSE, 2_000));
 }
 
-/// Pieces that make each detector begin again and again.
-const ADVERSARIAL: [&str; 21] = [
+/// Pieces that make each detector begin again and again. More than twenty such names make divan panic: it cannot sort them.
+const ADVERSARIAL: [&str; 20] = [
     "a",
     "1",
     "1 ",
@@ -120,7 +120,6 @@ const ADVERSARIAL: [&str; 21] = [
     "http x:@",
     "http://(",
     "http://a)))))))))))))))))))",
-    "![](http:",
     "curl ",
     "+1 (415) 555-2671 ",
 ];
