@@ -69,6 +69,9 @@ async fn every_vendor_reaches_its_api_as_it_wants_to_be_asked() {
     assert_eq!(simulator.requests().len(), vendors().len());
 }
 
+/// An answer that fits the schema.
+const SEEN: &str = r#"{"name": "seen"}"#;
+
 /// With an image, a tool and a schema for the answer.
 fn rich(name: &str) -> ChatRequest {
     let image = Part::Image { url: IMAGE.into(), detail: None, extra: Vec::new() };
@@ -90,7 +93,7 @@ fn rich(name: &str) -> ChatRequest {
 
 #[tokio::test]
 async fn one_request_reaches_every_vendor_with_tools_images_schema_and_stream() {
-    let simulator = simulator(vec![Reply::text("seen").into()]).await;
+    let simulator = simulator(vec![Reply::text(SEEN).into()]).await;
     let root = simulator.url().trim_end_matches("/v1").to_owned();
     for vendor in vendors() {
         let name = text(&vendor, "name").unwrap();
@@ -103,7 +106,7 @@ async fn one_request_reaches_every_vendor_with_tools_images_schema_and_stream() 
         let requests = simulator.requests();
         for (reply, sent) in [plain, streamed].iter().zip(&requests[requests.len() - 2..]) {
             let body: Value = serde_json::from_slice(&reply.body).unwrap();
-            assert_eq!(body["choices"][0]["message"]["content"], "seen", "{name}");
+            assert_eq!(body["choices"][0]["message"]["content"], SEEN, "{name}");
             let (sent, part) = (&sent.body, &sent.body["messages"][0]["content"][1]);
             let (tool, image, format) = if anthropic {
                 (&sent["tools"][0]["name"], &part["source"]["url"], &sent["output_config"]["format"])
