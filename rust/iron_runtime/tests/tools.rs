@@ -503,7 +503,7 @@ async fn calls_of_anthropic_s_models_are_held_and_their_events_with_them() {
 
 #[tokio::test]
 async fn a_stream_of_which_nothing_may_be_shown_yet_is_not_idle() {
-    let mut script = calling(&[("send", json!({"to": "a b c d e f g h i j ".repeat(4)}))]);
+    let mut script = calling(&[("send", json!({"to": "a b c d e f g h i j ".repeat(16)}))]);
     script[0].tokens_per_second = Some(50.0);
     let rig = Rig::with(script, json!({"tools": {"deny": ["x"]}, "timeouts": {"idle_ms": 250}})).await;
     let start = tokio::time::Instant::now();
