@@ -3,12 +3,18 @@
 use std::sync::Arc;
 
 use axum::Router as App;
+use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use bytes::Bytes;
+use http::{HeaderMap, Uri};
+use iron_runtime::budget::Budget;
 use iron_runtime::{CallContext, Client, Run};
 
 use crate::auth::{Caller, Tokens};
-use crate::body::Bounds;
+use crate::body::{self, Bounds};
+use crate::fields::Wrong;
+use crate::refusal::Refusal;
 use crate::{health, openai};
 
 /// What handlers share.
@@ -35,8 +41,18 @@ impl State {
         &self.0.tokens
     }
 
-    pub(crate) fn bounds(&self) -> Bounds {
+    fn bounds(&self) -> Bounds {
         self.0.body
+    }
+
+    /// Every budget that holds a call but for its own cap.
+    pub(crate) fn budgets(&self, context: &CallContext) -> Vec<Budget> {
+        context.budgets.iter().chain(self.0.client.budget()).cloned().collect()
+    }
+
+    /// Refuse a model that nobody here knows, before anything is made of the call.
+    pub(crate) fn know(&self, model: &str) -> Result<(), Refusal> {
+        self.0.client.check_model(model).map_err(|error| Refusal::unknown_model(&error))
     }
 }
 
@@ -57,8 +73,22 @@ pub(crate) fn app(state: State) -> App {
         .with_state(state)
 }
 
+/// A request, read with `read`, and the bounds of the call that it asks for.
+///
+/// # Cancel safety
+/// What has come of the body is lost.
+pub(crate) async fn take<T>(
+    state: &State,
+    (uri, headers, body): (Uri, HeaderMap, Body),
+    read: impl FnOnce(&Bytes) -> Result<T, Wrong>,
+) -> Result<(T, CallContext), Refusal> {
+    let caller = state.tokens().caller(&headers, &uri)?;
+    let body = body::json(&headers, body, state.bounds()).await?;
+    Ok((read(&body).map_err(Refusal::wrong)?, context(caller)))
+}
+
 /// The bounds of a call that `caller` makes.
-pub(crate) fn context(caller: Caller) -> CallContext {
+fn context(caller: Caller) -> CallContext {
     let mut context = CallContext::new();
     context.budgets.extend(caller.budget);
     if !caller.who.is_nobody() {

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use iron_protocol::{NanoUsd, RequestId};
-use iron_runtime::CallReport;
 use iron_runtime::budget::Budget;
+use iron_runtime::{CallReport, Reply};
 
 use crate::refusal::Refusal;
 
@@ -42,8 +42,16 @@ pub(crate) fn tell_id(headers: &mut HeaderMap, id: RequestId) {
     }
 }
 
+/// A reply with what its call came to.
+pub(crate) fn reply<'b>(reply: Reply, budgets: impl IntoIterator<Item = &'b Budget>) -> Response<Body> {
+    let mut answer = json(StatusCode::OK, reply.body);
+    tell_id(answer.headers_mut(), reply.report.request_id);
+    tell_report(answer.headers_mut(), &reply.report, remaining(budgets));
+    answer
+}
+
 /// Tell what it came to.
-pub(crate) fn tell_report(headers: &mut HeaderMap, report: &CallReport, remaining: Option<NanoUsd>) {
+fn tell_report(headers: &mut HeaderMap, report: &CallReport, remaining: Option<NanoUsd>) {
     let told = [
         (COST, Some(report.cost.to_string())),
         (REMAINING, remaining.map(|remaining| remaining.to_string())),

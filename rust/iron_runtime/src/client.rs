@@ -154,7 +154,7 @@ impl Client {
     /// # Errors
     /// [`Error::Config`] if the name is not known or the model has no price.
     pub fn check_model(&self, model: &str) -> Result<(), Error> {
-        self.0.config.upstreams(model).map(drop)
+        self.0.route(model).map(drop)
     }
 
     /// Whether the client is closed.

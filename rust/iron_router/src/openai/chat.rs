@@ -2,15 +2,14 @@
 
 use axum::body::Body;
 use axum::extract;
-use http::{HeaderMap, Response, StatusCode, Uri};
-use iron_protocol::RequestId;
+use http::{HeaderMap, Response, Uri};
 use iron_runtime::{CallContext, ChatRequest};
 
 use super::request::{self, Chat};
 use super::{refused, stream};
 use crate::app::{self, State};
 use crate::refusal::Refusal;
-use crate::{body, response};
+use crate::response;
 
 pub(crate) async fn chat(
     extract::State(state): extract::State<State>,
@@ -18,39 +17,23 @@ pub(crate) async fn chat(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    let (chat, context) = match read(&state, &uri, &headers, body).await {
-        Ok(read) => read,
+    let taken = app::take(&state, (uri, headers, body), request::chat).await;
+    let (Chat { request, stream }, context) = match taken {
+        Ok(taken) => taken,
         Err(refusal) => return refused(&refusal, None),
     };
     let id = context.request_id;
-    let answered = if chat.stream {
-        stream::answer(&state, chat.request, context).await
+    let answered = if stream {
+        stream::answer(&state, request, context).await
     } else {
-        whole(&state, chat.request, context).await
+        whole(&state, request, context).await
     };
     answered.unwrap_or_else(|refusal| refused(&refusal, Some(id)))
 }
 
-async fn read(
-    state: &State,
-    uri: &Uri,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<(Chat, CallContext), Refusal> {
-    let caller = state.tokens().caller(headers, uri)?;
-    let body = body::json(headers, body, state.bounds()).await?;
-    let chat = request::chat(&body).map_err(Refusal::wrong)?;
-    state.client().check_model(&chat.request.model).map_err(|error| Refusal::unknown_model(&error))?;
-    Ok((chat, app::context(caller)))
-}
-
 async fn whole(state: &State, request: ChatRequest, context: CallContext) -> Result<Response<Body>, Refusal> {
-    let id: RequestId = context.request_id;
-    let budgets = context.budgets.clone();
+    state.know(&request.model)?;
+    let budgets = state.budgets(&context);
     let reply = state.client().chat(request, context).await?;
-    let mut answer = response::json(StatusCode::OK, reply.body);
-    let remaining = response::remaining(budgets.iter().chain(state.client().budget()));
-    response::tell_id(answer.headers_mut(), id);
-    response::tell_report(answer.headers_mut(), &reply.report, remaining);
-    Ok(answer)
+    Ok(response::reply(reply, &budgets))
 }

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::refused;
 use crate::app::State;
-use crate::refusal::Refusal;
 use crate::response;
 
 #[derive(Serialize)]
@@ -59,9 +58,9 @@ pub(crate) async fn model(
     if let Err(refusal) = state.tokens().caller(&headers, &uri) {
         return refused(&refusal, None);
     }
-    match state.client().check_model(&name) {
+    match state.know(&name) {
         Ok(()) => response::json(StatusCode::OK, written(&Model::new(&name))),
-        Err(error) => refused(&Refusal::unknown_model(&error), None),
+        Err(refusal) => refused(&refusal, None),
     }
 }
 

@@ -31,8 +31,9 @@ pub(super) async fn answer(
     request: ChatRequest,
     context: CallContext,
 ) -> Result<Response<Body>, Refusal> {
+    state.know(&request.model)?;
     let id = context.request_id;
-    let budgets: Vec<_> = context.budgets.iter().chain(state.client().budget()).cloned().collect();
+    let budgets = state.budgets(&context);
     let stream = state.client().stream(request, context).await?;
     let events = Events { stream, budgets, usage: None, ended: false };
     let events = stream::unfold(events, |mut events| async {

@@ -46,7 +46,7 @@ impl Engine {
     }
 
     /// The route of a model, or of the one that calls without a model mean.
-    pub(super) fn route(&self, model: &str) -> Result<Arc<Route>, Error> {
+    pub(crate) fn route(&self, model: &str) -> Result<Arc<Route>, Error> {
         self.config.routes.resolve(self.config.model(model))
     }
 }
