@@ -40,14 +40,19 @@ fn repeated(piece: &str, len: usize) -> String {
     text
 }
 
+/// The next of a row of numbers that is the same in every run.
+fn drawn(mut state: u64) -> u64 {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^ (state << 17)
+}
+
 /// Rows of numbers, as tables and logs have them.
 fn digits(len: usize) -> String {
     let mut text = String::with_capacity(len + 64);
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     while text.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
+        state = drawn(state);
         let number = state >> 20;
         let cells =
             [number % 100_000, number % 9_999, number % 1_000, number % 99_999].map(|cell| cell.to_string());
@@ -61,9 +66,7 @@ fn numbers(len: usize) -> String {
     let mut text = String::with_capacity(len + 64);
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     while text.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
+        state = drawn(state);
         let most = 10_u64.pow(3 + u32::try_from(state >> 40).unwrap_or(0) % 14);
         text.extend([(most / 10 + (state >> 8) % (most - most / 10)).to_string().as_str(), " "]);
     }
