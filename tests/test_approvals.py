@@ -7,7 +7,7 @@ import contextvars
 import threading
 
 import pytest
-from waiting import until
+from waiting import unanswered, until
 
 import iron_sdk as iron
 
@@ -220,15 +220,7 @@ async def test_one_that_blocks_the_loop_is_late_and_denied(client_with):
 
 
 async def test_a_call_that_is_cancelled_cancels_it(client_with):
-    began, cancelled = asyncio.Event(), asyncio.Event()
-
-    async def wait(_):
-        began.set()
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            cancelled.set()
-
+    wait, began, cancelled = unanswered()
     client = client_with(wait)
     call = asyncio.ensure_future(client.chat("Hello", tools=TOOLS))
     await began.wait()
@@ -378,15 +370,7 @@ async def test_a_denial_ends_a_stream_behind_what_was_said(client_with, iron_sim
 
 
 async def test_a_stream_that_is_left_cancels_its_approval(client_with):
-    began, cancelled = asyncio.Event(), asyncio.Event()
-
-    async def wait(_):
-        began.set()
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            cancelled.set()
-
+    wait, began, cancelled = unanswered()
     client = client_with(wait)
     async with client.stream("Hello", tools=TOOLS):
         await asyncio.wait_for(began.wait(), 20)

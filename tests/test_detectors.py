@@ -8,7 +8,7 @@ import functools
 import threading
 
 import pytest
-from waiting import until, until_blocking
+from waiting import unanswered, until, until_blocking
 
 import iron_sdk as iron
 
@@ -200,15 +200,7 @@ async def test_one_that_never_answers_is_given_up(ask_with, iron_simulator, bloc
 
 
 async def test_a_call_that_is_cancelled_cancels_it(ask_with):
-    began, cancelled = asyncio.Event(), asyncio.Event()
-
-    async def wait(_):
-        began.set()
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            cancelled.set()
-
+    wait, began, cancelled = unanswered()
     call = asyncio.ensure_future(ask_with(wait).chat("Hello"))
     await began.wait()
     call.cancel()

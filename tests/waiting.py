@@ -18,6 +18,20 @@ async def until(condition):
     await asyncio.wait_for(look(), TIMEOUT_SECONDS)
 
 
+def unanswered():
+    """Make a function that never answers, and the events that it has begun and that it was cancelled."""
+    began, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def wait(_):
+        began.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            cancelled.set()
+
+    return wait, began, cancelled
+
+
 def until_blocking(condition):
     """Wait until the condition holds, in a thread without an event loop."""
     expired = threading.Event()
